@@ -1,0 +1,1 @@
+"""Drills: traffic, faults, histories and judges."""

@@ -1,0 +1,1 @@
+"""The counterparties: exchange and bank, with totals and balances of their own."""

@@ -1,0 +1,1 @@
+"""Registry accounts: numbers, kinds, states."""

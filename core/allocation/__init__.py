@@ -1,0 +1,1 @@
+"""Issue of allowances to accounts under a plan."""

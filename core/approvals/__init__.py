@@ -1,0 +1,1 @@
+"""Four eyes: proposals and the people who decide them."""

@@ -1,0 +1,1 @@
+"""Settlement banks: messages and cash."""

@@ -1,0 +1,1 @@
+"""The one way to the database: engine, transaction, errors, migrations."""

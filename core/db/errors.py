@@ -1,0 +1,41 @@
+"""What a database error means to us, told by SQLSTATE and constraint name, never by its message."""
+
+from __future__ import annotations
+
+import psycopg
+from sqlalchemy.exc import DBAPIError
+
+RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock: nothing was written
+GONE_STATES = frozenset(
+    {"57P01", "57P02", "57P03", "25006", "08000", "08003", "08006", "08001", "08004", "25P03", "55P03"}
+)
+"""Shutdown, starting up, read-only (a demoted node), connection lost, idle too long, lock wait over: try again."""
+
+
+def driver_error(error: BaseException) -> psycopg.Error | None:
+    """Find psycopg's error: SQLAlchemy wraps it in .orig, COPY on the raw connection raises it bare."""
+    if isinstance(error, DBAPIError) and isinstance(error.orig, psycopg.Error):
+        return error.orig
+    return error if isinstance(error, psycopg.Error) else None
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Tell whether the transaction rolled back and running it again may succeed."""
+    found = driver_error(error)
+    return found is not None and found.sqlstate in RETRYABLE_STATES
+
+
+def is_gone(error: BaseException) -> bool:
+    """Tell whether the connection or its primary is gone, so that the work must go to another connection."""
+    found = driver_error(error)
+    if found is None:
+        return False
+    if found.sqlstate is None:
+        return isinstance(found, psycopg.OperationalError | psycopg.InterfaceError)
+    return found.sqlstate in GONE_STATES
+
+
+def constraint_of(error: BaseException) -> str | None:
+    """Name the constraint a statement broke, if it broke one."""
+    found = driver_error(error)
+    return found.diag.constraint_name if found is not None else None

@@ -1,0 +1,1 @@
+"""Numbered migrations in raw SQL; each docstring begins with its reason."""

@@ -1,0 +1,169 @@
+"""The only place that commits: one begin, one commit, and three ends: result, exception, Unknown."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TypeVar
+
+import psycopg
+from psycopg.errors import Diagnostic
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import SQLAlchemyError
+from tenacity import (
+    Retrying,
+    retry_if_exception,
+    stop_after_attempt,
+    stop_after_delay,
+    wait_random_exponential,
+)
+
+from core.db.errors import is_gone, is_retryable
+from core.telemetry import COMMITS, PRIMARY_REACHABLE
+
+T = TypeVar("T")
+
+ATTEMPTS_MAX = 4
+"""Serialization failures and deadlocks: a fifth collision in a row is load that a retry cannot cure."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The link broke during COMMIT: durable or absent. Ask again by idempotency key, never assume."""
+
+
+class NoPrimaryError(Exception):
+    """No primary took the work within the time allowed; nothing was committed."""
+
+
+def driver_of(connection: Connection) -> psycopg.Connection[object]:
+    """Return psycopg's connection, for COPY; only valid inside a transaction that SQLAlchemy has begun."""
+    raw = connection.connection.driver_connection
+    if not isinstance(raw, psycopg.Connection):
+        raise TypeError(f"psycopg 3 is the only driver here, got {type(raw)}")
+    return raw
+
+
+@contextmanager
+def _closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> Iterator[None]:
+    """Shut the socket when time is up. Never cancel: a cancelled COMMIT wait is a commit without its replica."""
+
+    def shut() -> None:
+        with suppress(OSError), socket.socket(fileno=socket.dup(driver.fileno())) as own:
+            own.shutdown(socket.SHUT_RDWR)
+
+    timer = threading.Timer(within_s, shut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
+
+
+def _commit(connection: Connection, driver: psycopg.Connection[object]) -> Unknown | None:
+    warnings: list[Diagnostic] = []
+    driver.add_notice_handler(warnings.append)
+    try:
+        connection.commit()
+    except SQLAlchemyError as error:
+        if is_retryable(error):
+            raise  # nothing was written: the caller runs the whole work again
+        if is_gone(error):
+            connection.invalidate()
+            return Unknown()
+        raise  # a deferred constraint said no: rolled back, and a fault of ours
+    finally:
+        with suppress(ValueError):
+            driver.remove_notice_handler(warnings.append)
+    # A cancelled wait for the standby is a *successful* COMMIT and a mere warning: durable here, perhaps
+    # nowhere else. That is not the promise we make.
+    return Unknown() if warnings else None
+
+
+def _attempt(engine: Engine, work: Callable[[Connection], T], within_s: float) -> T | Unknown:
+    with engine.connect() as connection:
+        try:
+            connection.begin()  # so that a COPY on the raw connection is committed too
+            driver = driver_of(connection)
+            with _closed_at_deadline(driver, within_s):
+                result = work(connection)
+                unknown = _commit(connection, driver)
+        except BaseException as error:
+            if is_gone(error):
+                connection.invalidate()
+                engine.dispose()  # its siblings talk to the same lost primary
+            raise
+    PRIMARY_REACHABLE.set(1)
+    COMMITS.labels("unknown" if unknown else "result").inc()
+    return unknown or result
+
+
+def write(
+    engine: Engine, work: Callable[[Connection], T], *, within_s: float = 10.0, patience_s: float = 10.0
+) -> T | Unknown:
+    """Run ``work`` in one transaction on the current primary.
+
+    ``within_s`` bounds one attempt, commit included: then the socket is shut, and the end is Unknown or the
+    work is tried anew if COMMIT had not been sent. ``patience_s`` bounds how long a primary is looked for.
+    Raises what ``work`` raises, or NoPrimaryError.
+    """
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception(is_gone),
+            stop=stop_after_delay(patience_s),
+            wait=wait_random_exponential(multiplier=0.05, max=0.5),
+            reraise=True,
+        ):
+            with attempt:
+                return _with_collisions_retried(engine, work, within_s)
+    except Exception as error:
+        if is_gone(error):
+            PRIMARY_REACHABLE.set(0)
+            raise NoPrimaryError(f"no primary within {patience_s:g} s: {error}") from error
+        raise
+    raise AssertionError("tenacity returns or raises")
+
+
+def _with_collisions_retried(engine: Engine, work: Callable[[Connection], T], within_s: float) -> T | Unknown:
+    for attempt in Retrying(
+        retry=retry_if_exception(is_retryable),
+        stop=stop_after_attempt(ATTEMPTS_MAX),
+        wait=wait_random_exponential(multiplier=0.01, max=0.2),
+        reraise=True,
+    ):
+        with attempt:
+            return _attempt(engine, work, within_s)
+    raise AssertionError("tenacity returns or raises")
+
+
+def read(engine: Engine, work: Callable[[Connection], T], *, patience_s: float = 10.0) -> T:
+    """Run ``work`` on the primary and roll back: reads that decide anything go to the primary."""
+
+    def attempt_read() -> T:
+        with engine.connect() as connection:
+            try:
+                return work(connection)
+            except BaseException as error:
+                if is_gone(error):
+                    connection.invalidate()
+                    engine.dispose()
+                raise
+
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception(is_gone),
+            stop=stop_after_delay(patience_s),
+            wait=wait_random_exponential(multiplier=0.05, max=0.5),
+            reraise=True,
+        ):
+            with attempt:
+                return attempt_read()
+    except Exception as error:
+        if is_gone(error):
+            raise NoPrimaryError(f"no primary within {patience_s:g} s: {error}") from error
+        raise
+    raise AssertionError("tenacity returns or raises")

@@ -1,0 +1,1 @@
+"""The first accounting: balances moved by immutable transfers."""

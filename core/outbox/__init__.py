@@ -1,0 +1,1 @@
+"""Messages written in a business transaction, delivered after it."""

@@ -1,0 +1,90 @@
+"""Every way the registry says no: a published code, a sentence, what to do next; the order is the precedence."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+
+class Reason(Enum):
+    """A published refusal. Codes are never reused; families as in the field: 1 source account, 2 target account,
+    3 quantity and units, 4 cash, 5 feed and file, 6 reconciliation, 7 compliance, 8 jobs and days, 9 security."""
+
+    # fmt: off
+    NOT_PERMITTED = ("9001", "The caller may not do this.", "Ask for the right, or let somebody who has it act.", 403)
+    KEY_REUSED = ("9002", "The Idempotency-Key was used before with other content.",
+                  "Send the first content again, or use a new key.", 422)
+    KEY_TOMBSTONED = ("9003", "The request was declared not done and may no longer be carried out.",
+                      "Send it again under a new Idempotency-Key.", 409)
+    SAME_PERSON = ("9004", "The proposer may not approve the proposal.", "Let another person decide.", 403)
+    TASK_UNKNOWN = ("9005", "There is no such task.", "Check the task id.", 404)
+    TASK_DECIDED = ("9006", "The task was already decided.", "Read the task for its outcome.", 409)
+
+    MALFORMED = ("8001", "The request is not well formed.", "Correct the named field and send it again.", 422)
+    DAY_UNKNOWN = ("8002", "There is no such market day.", "Open the day first, or check the date.", 404)
+    DAY_EXISTS = ("8003", "The market day is already open.", "Go on with the day as it is.", 409)
+    DAY_NOT_READY = ("8004", "The market day is not in the state this needs.", "Wait for the state and try again.", 409)
+    MARKET_CLOSED = ("8005", "The market is closed on that date.", "Choose a trading day of the calendar.", 422)
+    CLOCK_BACKWARDS = ("8006", "The business clock never runs backwards.", "Choose a later time.", 422)
+
+    SOURCE_UNKNOWN = ("1001", "The giving account does not exist.", "Check the account number.", 404)
+    SOURCE_NOT_OPEN = ("1002", "The giving account is not open.", "Wait until it is open.", 422)
+    SOURCE_WITH_EXCHANGE = ("1003", "What the account holds is with the exchange until the day is delivered.",
+                            "Try again after delivery.", 409)
+    TRANSFER_CLOSED = ("1004", "Free transfer between owners does not exist in this market.",
+                       "Trade on the exchange.", 422)
+    TARGET_UNKNOWN = ("2001", "The receiving account does not exist.", "Check the account number.", 404)
+    TARGET_NOT_OPEN = ("2002", "The receiving account is not open.", "Wait until it is open.", 422)
+    TARGET_IS_SOURCE = ("2003", "Giver and receiver are the same account.", "Name two different accounts.", 422)
+    NUMBER_INVALID = ("2004", "The account number is wrong.", "Check digits and kind of the number.", 422)
+    SUBJECT_HAS_ACCOUNT = ("2005", "The subject already has an account.", "Use the account it has.", 409)
+
+    QUANTITY_INVALID = ("3001", "The quantity is not a positive whole number in range.",
+                        "Give whole tonnes or whole fen.", 422)
+    PRODUCT_UNKNOWN = ("3002", "The product is unknown.", "Name a product that was issued, as CEA-<vintage>.", 422)
+    INSUFFICIENT_UNITS = ("3003", "The account holds fewer units than requested.", "Lower the quantity.", 422)
+    INSUFFICIENT_CASH = ("4001", "The account holds less cash than requested.", "Lower the amount or deposit.", 422)
+    BANK_UNKNOWN = ("4002", "The settlement bank is unknown.", "Name a registered settlement bank.", 422)
+
+    TRADE_INVALID = ("5001", "A field of the trade is missing or not a whole number.", "Correct and send anew.", 422)
+    TRADE_DAY = ("5002", "The trade belongs to another day or to one that is not trading.", "Check the date.", 422)
+    TRADE_BUYER = ("5003", "The buyer's account is unknown or not open.", "Check the account.", 422)
+    TRADE_SELLER = ("5004", "The seller's account is unknown or not open.", "Check the account.", 422)
+    TRADE_SELF = ("5005", "Buyer and seller are the same account.", "Check both sides.", 422)
+    TRADE_PRODUCT = ("5006", "The product is not traded on this day.", "Check the product.", 422)
+    TRADE_AMOUNT = ("5007", "The amount is not quantity times price.", "Check the amount.", 422)
+    TRADE_LIMIT = ("5008", "The price is outside the day's rounded limits.", "Check the price.", 422)
+    TRADE_SIZE = ("5009", "The quantity does not fit the mode of trade.",
+                  "Listed trades stay below 100,000 t, block trades reach it.", 422)
+    TRADE_ID_SEEN = ("5010", "The trade id was received before under another number.", "Check the trade id.", 422)
+    TRADE_AFTER_END = ("5011", "The trade came after the end marker.", "Send it by the correction procedure.", 422)
+    TRADE_REFERENCE = ("5012", "The trade to cancel or correct is unknown.", "Check the reference.", 422)
+
+    UNITS_PLAN_EMPTY = ("7001", "The plan has no lines.", "Add at least one line.", 422)
+    PLAN_LINE_TWICE = ("7002", "An account stands twice in the plan.", "Merge the lines.", 422)
+    # fmt: on
+
+    def __init__(self, code: str, sentence: str, next_step: str, http_status: int) -> None:
+        self.code = code
+        self.sentence = sentence
+        self.next_step = next_step
+        self.http_status = http_status
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """An answer that says no, with the fact that decided it."""
+
+    reason: Reason
+    detail: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.reason.code}: {self.reason.sentence}{' ' + self.detail if self.detail else ''}"
+
+
+class RefusedError(Exception):
+    """Carries a refusal out of nested work before anything was written; the edge turns it back into an answer."""
+
+    def __init__(self, refused: Refused) -> None:
+        super().__init__(str(refused))
+        self.refused = refused

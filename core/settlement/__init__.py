@@ -1,0 +1,1 @@
+"""Clearing and delivery of a day's trades."""

@@ -1,0 +1,1 @@
+"""Handing units in against verified emissions."""

@@ -1,0 +1,52 @@
+"""Names of the counters, gauges and events that core emits; monitoring imports them so that no dashboard drifts."""
+
+from __future__ import annotations
+
+import structlog
+from prometheus_client import Counter, Gauge, Histogram
+
+REQUESTS = Counter("registry_requests_total", "HTTP requests answered.", ["route", "method", "status"])
+REQUEST_SECONDS = Histogram(
+    "registry_request_seconds",
+    "Time from request to answer.",
+    ["route"],
+    buckets=(0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 45, 60),
+)
+WRITE_QUEUE_DEPTH = Gauge("registry_write_queue_depth", "Writes waiting for the writer thread.")
+WRITES_HELD = Counter("registry_writes_held_total", "Writes that had to wait for a primary.")
+WRITE_GROUP_SIZE = Histogram(
+    "registry_write_group_size", "Requests committed together.", buckets=(1, 2, 5, 10, 20, 50, 100, 200)
+)
+COMMITS = Counter("registry_commits_total", "Transactions by how they ended.", ["end"])
+PRIMARY_REACHABLE = Gauge("registry_primary_reachable", "1 while this process has a primary to write to.")
+
+LINK_UP = Gauge("registry_link_up", "1 while the session on the line is logged on.", ["line"])
+LINK_LAST_SEQ = Gauge("registry_link_last_seq", "Highest ApplSeqNum received on the line.", ["line"])
+LINK_DUPLICATES = Counter("registry_link_duplicates_total", "Trades dropped, the other line had been first.", ["line"])
+LINK_GARBLED = Counter("registry_link_garbled_total", "Frames ignored as garbled.", ["line"])
+LINK_READ_LAG = Gauge("registry_link_read_lag_seconds", "SendingTime against now, last message.", ["line"])
+INTAKE_LEADER = Gauge("registry_intake_leader", "1 on the intake that books.")
+INTAKE_NEXT_SEQ = Gauge("registry_intake_next_seq", "Durable watermark + 1, of the current market day.")
+TRADES_BOOKED = Counter("registry_trades_booked_total", "Trades made durable.", ["outcome"])
+
+DAY_STATE = Gauge("registry_day_state", "1 for the state the newest market day is in.", ["state"])
+DAY_TRANSITIONS = Counter("registry_day_transitions_total", "Arrows of the market day taken here.", ["to"])
+TRADES_UNSETTLED = Gauge("registry_trades_unsettled", "Accepted trades of the newest day not yet delivered.")
+LEDGER_IMBALANCE = Gauge("registry_ledger_imbalance", "Sum of all balances of an asset; must be 0.", ["asset"])
+UNITS_DIFFERENCE = Gauge("registry_units_difference", "Holdings on which ledger and units disagree; must be 0.")
+
+log = structlog.get_logger()
+
+
+def bind_service(name: str, **facts: str) -> None:
+    """Write JSON logs and give every line of this process its service name."""
+    structlog.configure(
+        processors=[
+            structlog.contextvars.merge_contextvars,
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.processors.JSONRenderer(ensure_ascii=False),
+        ]
+    )
+    structlog.contextvars.bind_contextvars(service=name, **facts)

@@ -1,0 +1,1 @@
+"""A whole registry as real processes on one machine."""

@@ -1,0 +1,1 @@
+"""Nodes, sites and who is primary. It knows nodes, not tonnes."""

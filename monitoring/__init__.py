@@ -1,0 +1,1 @@
+"""Objectives, probes and verdicts: what core emits is judged here."""
