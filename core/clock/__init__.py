@@ -1,0 +1,1 @@
+"""The one business clock that rules read."""
