@@ -114,6 +114,11 @@ CREATE TABLE transfer (
     CONSTRAINT transfer_place_in_batch UNIQUE (batch, position)
 );
 COMMENT ON TABLE transfer IS 'One row moves an amount of one asset from debit to credit: it balances by construction.';
+CREATE VIEW transfer_line AS
+SELECT batch, position, convert_to(id || '|' || debit || '|' || credit || '|' || asset || '|' || amount || '|' || type
+    || '|' || to_char(market_day, 'YYYY-MM-DD') || E'\\n', 'UTF8') AS line
+FROM transfer;
+COMMENT ON VIEW transfer_line IS 'The rows that the hash chain is made of; a change of this form breaks every chain.';
 """
 
 UNITS = """
@@ -326,4 +331,4 @@ def upgrade() -> None:
     for table in MUTABLE:
         op.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO registry_app")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON unit_block TO registry_app")  # blocks split and merge
-    op.execute("GRANT SELECT ON alembic_version TO registry_app")
+    op.execute("GRANT SELECT ON alembic_version, transfer_line TO registry_app")

@@ -1,0 +1,256 @@
+"""The ledger's tables: balances, immutable transfers and the hash chain over their batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+
+from sqlalchemy import Connection, text
+
+from core.ledger.rules import BANK, ISSUANCE, Place, Transfer, net
+from core.quantities import CASH
+
+CREATE_PLACES = text("""
+INSERT INTO ledger_account (owner, asset, bucket, overdraft)
+SELECT owner, asset, bucket, bucket = 'system' AND owner = CASE asset WHEN :cash THEN :bank ELSE :issuance END
+FROM unnest(CAST(:owners AS text[]), CAST(:assets AS text[]), CAST(:buckets AS text[])) AS p (owner, asset, bucket)
+ORDER BY owner, asset, bucket
+ON CONFLICT (owner, asset, bucket) DO NOTHING
+""")
+
+# NO KEY: a transfer's foreign keys share-lock their ledger accounts, and need not wait for a balance to change.
+LOCK_PLACES = text("""
+SELECT a.id, a.owner, a.asset, a.bucket, a.balance
+FROM unnest(CAST(:owners AS text[]), CAST(:assets AS text[]), CAST(:buckets AS text[])) AS p (owner, asset, bucket)
+JOIN ledger_account a USING (owner, asset, bucket)
+ORDER BY a.id FOR NO KEY UPDATE OF a
+""")
+
+CHANGE_BALANCES = text("""
+UPDATE ledger_account a SET balance = a.balance + n.delta
+FROM unnest(CAST(:ids AS bigint[]), CAST(:deltas AS bigint[])) AS n (id, delta) WHERE a.id = n.id
+""")
+
+TAKE_BATCH = text("UPDATE counter SET next = next + 1 WHERE name = 'batch' RETURNING next - 1")
+
+INSERT_TRANSFERS = text("""
+INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, market_day)
+SELECT id, :batch, position, debit, credit, asset, amount, type, reference, :market_day
+FROM unnest(CAST(:ids AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]), CAST(:assets AS text[]),
+            CAST(:amounts AS bigint[]), CAST(:types AS text[]), CAST(:references AS text[]))
+    WITH ORDINALITY AS t (id, debit, credit, asset, amount, type, reference, position)
+""")
+
+# A statement of its own after TAKE_BATCH: only then does its snapshot see the batch that the counter waited for.
+EXTEND_CHAIN = text("""
+INSERT INTO ledger_batch (seq, market_day, transfers, hash)
+SELECT :batch, :market_day, count(*), sha256(
+    coalesce((SELECT hash FROM ledger_batch WHERE seq = :batch - 1), decode(repeat('00', 32), 'hex'))
+    || sha256(string_agg(line, ''::bytea ORDER BY position)))
+FROM transfer_line WHERE batch = :batch
+RETURNING transfers
+""")
+
+STAGE = text("""
+CREATE TEMP TABLE staged_transfer (
+    id text NOT NULL, debit_owner text NOT NULL, debit_bucket text NOT NULL, credit_owner text NOT NULL,
+    credit_bucket text NOT NULL, asset text NOT NULL, amount bigint NOT NULL, type text NOT NULL,
+    reference text NOT NULL, position bigint NOT NULL
+) ON COMMIT DROP
+""")
+
+ANALYZE_STAGED = text("ANALYZE staged_transfer")
+
+NET_STAGED = text("""
+CREATE TEMP TABLE staged_net ON COMMIT DROP AS
+SELECT owner, asset, bucket, sum(delta) AS delta
+FROM (SELECT debit_owner AS owner, asset, debit_bucket AS bucket, -amount AS delta FROM staged_transfer
+      UNION ALL SELECT credit_owner, asset, credit_bucket, amount FROM staged_transfer) AS legs
+GROUP BY owner, asset, bucket
+""")
+
+CREATE_STAGED_PLACES = text("""
+INSERT INTO ledger_account (owner, asset, bucket, overdraft)
+SELECT owner, asset, bucket, bucket = 'system' AND owner = CASE asset WHEN :cash THEN :bank ELSE :issuance END
+FROM staged_net n
+WHERE NOT EXISTS (SELECT FROM ledger_account a
+                  WHERE a.owner = n.owner AND a.asset = n.asset AND a.bucket = n.bucket)
+ORDER BY owner, asset, bucket
+ON CONFLICT (owner, asset, bucket) DO NOTHING
+""")
+
+LOCK_STAGED_PLACES = text("""
+SELECT count(*) FROM (
+    SELECT a.id FROM staged_net n JOIN ledger_account a USING (owner, asset, bucket)
+    ORDER BY a.id FOR NO KEY UPDATE OF a) AS locked
+""")
+
+CHANGE_STAGED_BALANCES = text("""
+UPDATE ledger_account a SET balance = a.balance + n.delta
+FROM staged_net n WHERE a.owner = n.owner AND a.asset = n.asset AND a.bucket = n.bucket AND n.delta <> 0
+""")
+
+INSERT_STAGED_TRANSFERS = text("""
+INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, market_day)
+SELECT s.id, :batch, row_number() OVER (ORDER BY s.position), d.id, c.id, s.asset, s.amount, s.type, s.reference,
+       :market_day
+FROM staged_transfer s
+JOIN ledger_account d ON d.owner = s.debit_owner AND d.asset = s.asset AND d.bucket = s.debit_bucket
+JOIN ledger_account c ON c.owner = s.credit_owner AND c.asset = s.asset AND c.bucket = s.credit_bucket
+ORDER BY s.position
+""")
+
+DROP_STAGED = text("DROP TABLE staged_transfer, staged_net")
+
+BALANCES = text("""
+SELECT owner, asset, bucket, balance AS amount FROM ledger_account
+WHERE owner = ANY(CAST(:owners AS text[])) ORDER BY owner, asset, bucket
+""")
+
+IMBALANCE = text("SELECT asset, sum(balance) FROM ledger_account GROUP BY asset ORDER BY asset")
+
+DRIFTED = text("""
+SELECT a.owner, a.asset, a.bucket
+FROM ledger_account a
+LEFT JOIN (SELECT account, sum(delta) AS total
+           FROM (SELECT debit AS account, -amount AS delta FROM transfer
+                 UNION ALL SELECT credit, amount FROM transfer) AS legs
+           GROUP BY account) AS h ON h.account = a.id
+WHERE a.balance <> coalesce(h.total, 0) ORDER BY a.id
+""")
+
+# Numbers come from the counter, so that a last batch cut off leaves a hole too.
+BROKEN_BATCHES = text("""
+WITH expected AS (
+    SELECT batch, count(*) AS transfers, sha256(string_agg(line, ''::bytea ORDER BY position)) AS rows_hash
+    FROM transfer_line GROUP BY batch)
+SELECT coalesce(number, b.seq, e.batch) AS seq
+FROM generate_series(1, (SELECT next - 1 FROM counter WHERE name = 'batch')) AS number
+FULL JOIN ledger_batch b ON b.seq = number
+FULL JOIN expected e ON e.batch = coalesce(b.seq, number)
+LEFT JOIN ledger_batch p ON p.seq = b.seq - 1
+WHERE number IS NULL OR b.seq IS NULL OR b.transfers <> coalesce(e.transfers, 0)
+   OR b.hash <> sha256(coalesce(p.hash, decode(repeat('00', 32), 'hex'))
+                       || coalesce(e.rows_hash, sha256(''::bytea)))
+ORDER BY seq
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Balance:
+    """How much of an asset an owner holds in one bucket."""
+
+    owner: str
+    asset: str
+    bucket: str
+    amount: int
+
+
+def post(connection: Connection, transfers: Sequence[Transfer], *, market_day: date) -> None:
+    """Book a few transfers as one batch; a balance that would turn negative breaks the database's CHECK.
+
+    Ledger accounts are locked in the order of their ids and the batch counter last, so that writers queue
+    and never deadlock.
+    """
+    if not transfers:
+        return
+    deltas = net(transfers)
+    found = _lock(connection, list(deltas), create=True)
+    ids = {place: number for place, (number, _) in found.items()}
+    moved = sorted((ids[place], delta) for place, delta in deltas.items() if delta)
+    if moved:
+        change = {"ids": [number for number, _ in moved], "deltas": [delta for _, delta in moved]}
+        connection.execute(CHANGE_BALANCES, change)
+    rows = {
+        "ids": [t.id for t in transfers],
+        "debits": [ids[t.debit] for t in transfers],
+        "credits": [ids[t.credit] for t in transfers],
+        "assets": [t.debit.asset for t in transfers],
+        "amounts": [t.amount for t in transfers],
+        "types": [t.type for t in transfers],
+        "references": [t.reference for t in transfers],
+    }
+    facts = {"batch": connection.execute(TAKE_BATCH).scalar_one(), "market_day": market_day}
+    connection.execute(INSERT_TRANSFERS, rows | facts)
+    connection.execute(EXTEND_CHAIN, facts)
+
+
+def lock_balances(connection: Connection, places: Sequence[Place], *, create: bool = False) -> dict[Place, int]:
+    """Lock ledger accounts in the order of their ids and return their balances.
+
+    A place that does not exist yet holds zero; it is not locked unless ``create`` makes it, for which its
+    owner must be known. A group of requests locks the places of all of them at once, before its first one.
+    """
+    held = {place: balance for place, (_, balance) in _lock(connection, places, create=create).items()}
+    return {place: held.get(place, 0) for place in places}
+
+
+def _lock(connection: Connection, places: Sequence[Place], *, create: bool) -> dict[Place, tuple[int, int]]:
+    names = _columns(sorted(set(places), key=lambda p: (p.owner, p.asset, p.bucket)))
+    found = _locked(connection, names)
+    if create and len(found) < len(names["owners"]):
+        connection.execute(CREATE_PLACES, names | _counter_accounts())
+        found = _locked(connection, names)
+    return found
+
+
+def _locked(connection: Connection, names: dict[str, list[str]]) -> dict[Place, tuple[int, int]]:
+    rows = connection.execute(LOCK_PLACES, names)
+    return {Place(owner, asset, bucket): (number, balance) for number, owner, asset, bucket, balance in rows}
+
+
+def _columns(places: Sequence[Place]) -> dict[str, list[str]]:
+    return {
+        "owners": [p.owner for p in places],
+        "assets": [p.asset for p in places],
+        "buckets": [p.bucket for p in places],
+    }
+
+
+def _counter_accounts() -> dict[str, str]:
+    return {"cash": CASH, "bank": BANK, "issuance": ISSUANCE}
+
+
+def stage(connection: Connection) -> None:
+    """Make the table ``staged_transfer`` for this transaction; fill it by INSERT or COPY, then ``post_staged``."""
+    connection.execute(STAGE)
+
+
+def post_staged(connection: Connection, *, market_day: date) -> int:
+    """Book everything staged as one batch in the order of ``position``; return how many transfers that were.
+
+    Only the final balances are checked: within one batch, money in and money out meet.
+    """
+    connection.execute(ANALYZE_STAGED)
+    connection.execute(NET_STAGED)
+    connection.execute(LOCK_STAGED_PLACES)  # before new ones are made, in the order that _lock has too
+    connection.execute(CREATE_STAGED_PLACES, _counter_accounts())
+    connection.execute(CHANGE_STAGED_BALANCES)
+    posted = 0
+    if connection.execute(text("SELECT EXISTS (SELECT FROM staged_transfer)")).scalar_one():
+        facts = {"batch": connection.execute(TAKE_BATCH).scalar_one(), "market_day": market_day}
+        connection.execute(INSERT_STAGED_TRANSFERS, facts)
+        posted = connection.execute(EXTEND_CHAIN, facts).scalar_one()
+    connection.execute(DROP_STAGED)
+    return posted
+
+
+def balances(connection: Connection, owners: Sequence[str]) -> list[Balance]:
+    """Return every balance of the owners, empty ones too."""
+    return [Balance(**row) for row in connection.execute(BALANCES, {"owners": list(owners)}).mappings()]
+
+
+def imbalance(connection: Connection) -> dict[str, int]:
+    """Sum all balances of each asset; anything but zero means that something was made from nothing."""
+    return {asset: int(total) for asset, total in connection.execute(IMBALANCE)}
+
+
+def drifted(connection: Connection) -> list[Place]:
+    """Return the places whose balance is not what their transfers add up to."""
+    return [Place(*row) for row in connection.execute(DRIFTED)]
+
+
+def verify_chain(connection: Connection) -> list[int]:
+    """Recompute the chain and return the batches that are missing, extra or not what their hash says."""
+    return [seq for (seq,) in connection.execute(BROKEN_BATCHES)]

@@ -1,0 +1,203 @@
+"""The units' tables: who holds which serial numbers, and every change of hands."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import date
+
+from sqlalchemy import Connection, text
+
+from core.db.transaction import driver_of
+from core.quantities import SERIALS_PER_VINTAGE, SerialRange, Vintage
+from core.units.rules import Handover, merge, rearrange
+
+# One lock for every change of units: a row lock would not do, since a holder's blocks are cut into new rows that
+# a waiter's snapshot does not see. Ledger batches queue for their chain anyway; take it after them, as they do.
+LOCK_UNITS = text("SELECT pg_advisory_xact_lock(hashtextextended('units', 0))")
+
+ISSUED_UP_TO = text("""
+SELECT max(upper(serials)) FROM unit_issue WHERE serials && int8range(:low, :high)
+""")
+
+INSERT_ISSUE = text("INSERT INTO unit_issue (id, serials) VALUES (:id, int8range(:low, :high))")
+
+# The lowest blocks of a holder that together reach the tonnes asked for.
+LOWEST_BLOCKS = text("""
+SELECT lower(serials), upper(serials)
+FROM (SELECT serials, tonnes, sum(tonnes) OVER (ORDER BY lower(serials)) AS reached
+      FROM unit_block WHERE holder = :holder AND vintage = :vintage) AS b
+WHERE reached - tonnes < :tonnes ORDER BY 1
+""")
+
+NEIGHBOURS = text("""
+SELECT DISTINCT lower(b.serials), upper(b.serials)
+FROM unnest(CAST(:edges AS bigint[])) AS e (edge) JOIN unit_block b ON b.serials @> e.edge
+WHERE b.holder = :holder
+""")
+
+BLOCKS_OF = text("""
+SELECT holder, lower(serials), upper(serials) FROM unit_block
+WHERE vintage = :vintage AND holder = ANY(CAST(:holders AS text[])) ORDER BY holder, lower(serials)
+""")
+
+DELETE_BLOCKS = text("""
+DELETE FROM unit_block u
+USING unnest(CAST(:lows AS bigint[]), CAST(:highs AS bigint[]), CAST(:holders AS text[])) AS b (low, high, holder)
+WHERE u.serials = int8range(b.low, b.high) AND u.holder = b.holder
+""")
+
+COPY_BLOCKS = "COPY unit_block (serials, holder) FROM STDIN"
+
+COPY_MOVES = "COPY unit_move (serials, giver, taker, type, reference, market_day) FROM STDIN"
+
+HOLDINGS = text("SELECT lower(serials), upper(serials) FROM unit_block WHERE holder = :holder ORDER BY 1")
+
+TOTALS = text("SELECT holder, vintage, sum(tonnes) FROM unit_block GROUP BY holder, vintage ORDER BY holder, vintage")
+
+Blocks = dict[str, list[SerialRange]]
+
+
+def issue(
+    connection: Connection, *, issue_id: str, vintage: Vintage, tonnes: int, holder: str, market_day: date
+) -> SerialRange:
+    """Make the next free serials of the vintage and give them to the holder; an issue id works once."""
+    connection.execute(LOCK_UNITS)
+    first = issued(connection, vintage) + 1
+    made = SerialRange(vintage, first, first + tonnes - 1)
+    low, high = made.bounds
+    connection.execute(INSERT_ISSUE, {"id": issue_id, "low": low, "high": high})
+    _record(connection, [(made, None, holder)], "ISSUE", issue_id, market_day)
+    around = _touching(connection, holder, [made])
+    _replace(connection, {holder: around}, {holder: merge([*around, made])})
+    return made
+
+
+def issued(connection: Connection, vintage: Vintage) -> int:
+    """Return how many serials of the vintage were ever made."""
+    base = vintage.year * SERIALS_PER_VINTAGE
+    found = connection.execute(ISSUED_UP_TO, {"low": base, "high": base + SERIALS_PER_VINTAGE}).scalar_one()
+    return 0 if found is None else int(found) - base - 1
+
+
+def move(
+    connection: Connection,
+    *,
+    giver: str,
+    taker: str,
+    vintage: Vintage,
+    tonnes: int,
+    type: str,  # noqa: A002  # the column's name
+    reference: str,
+    market_day: date,
+) -> list[SerialRange]:
+    """Hand over the giver's lowest serials; return them. UnitsShortError when it holds too few."""
+    connection.execute(LOCK_UNITS)
+    asked = {"holder": giver, "vintage": vintage.year, "tonnes": tonnes}
+    given = [SerialRange.of_bounds(low, high) for low, high in connection.execute(LOWEST_BLOCKS, asked)]
+    before = {giver: given, taker: _touching(connection, taker, given)}
+    after, handovers = rearrange(before, gives={giver: tonnes}, takes=[(taker, tonnes)])
+    _replace(connection, before, after)
+    _record_handovers(connection, handovers, type, reference, market_day)
+    return [handover.serials for handover in handovers]
+
+
+def deliver(
+    connection: Connection, nets: Sequence[tuple[str, Vintage, int]], *, reference: str, market_day: date
+) -> None:
+    """Deliver a day's trades, net per account: sellers (below zero) give, buyers take in account-number order."""
+    connection.execute(LOCK_UNITS)
+    for vintage in sorted({vintage for _, vintage, _ in nets}):
+        gives: dict[str, int] = {}
+        takes: dict[str, int] = {}
+        for account, of, tonnes in nets:
+            side = gives if tonnes < 0 else takes
+            if of == vintage and tonnes:
+                side[account] = side.get(account, 0) + abs(tonnes)
+        if gives.keys() & takes.keys():
+            raise ValueError("an account's net goes one way")
+        _rearrange(connection, vintage, gives, sorted(takes.items()), ("TRADE_DELIVER", reference, market_day))
+
+
+def distribute(
+    connection: Connection,
+    *,
+    giver: str,
+    takers: Sequence[tuple[str, int]],
+    vintage: Vintage,
+    type: str,  # noqa: A002  # the column's name
+    reference: str,
+    market_day: date,
+) -> None:
+    """Hand the giver's lowest serials to many takers in the order in which they stand."""
+    connection.execute(LOCK_UNITS)
+    gives = {giver: sum(tonnes for _, tonnes in takers)}
+    _rearrange(connection, vintage, gives, takers, (type, reference, market_day))
+
+
+def holdings(connection: Connection, holder: str) -> list[SerialRange]:
+    """Return the holder's blocks in order of serials."""
+    return [SerialRange.of_bounds(low, high) for low, high in connection.execute(HOLDINGS, {"holder": holder})]
+
+
+def totals(connection: Connection) -> dict[tuple[str, int], int]:
+    """Return the tonnes of every holder by vintage year."""
+    return {(holder, year): int(tonnes) for holder, year, tonnes in connection.execute(TOTALS)}
+
+
+def _rearrange(
+    connection: Connection,
+    vintage: Vintage,
+    gives: Mapping[str, int],
+    takes: Sequence[tuple[str, int]],
+    why: tuple[str, str, date],
+) -> None:
+    before: Blocks = {holder: [] for holder in [*gives, *(taker for taker, _ in takes)]}
+    asked = {"vintage": vintage.year, "holders": list(before)}
+    for holder, low, high in connection.execute(BLOCKS_OF, asked):
+        before[holder].append(SerialRange.of_bounds(low, high))
+    after, handovers = rearrange(before, gives=gives, takes=takes)
+    _replace(connection, before, after)
+    _record_handovers(connection, handovers, *why)
+
+
+def _touching(connection: Connection, holder: str, blocks: Sequence[SerialRange]) -> list[SerialRange]:
+    """Find the holder's blocks right before or after these, with which they will be joined."""
+    edges = [edge for low, high in (block.bounds for block in blocks) for edge in (low - 1, high)]
+    found = connection.execute(NEIGHBOURS, {"edges": edges, "holder": holder})
+    return [SerialRange.of_bounds(low, high) for low, high in found]
+
+
+def _replace(connection: Connection, before: Blocks, after: Blocks) -> None:
+    """Write the difference: blocks that stay as they are stay untouched."""
+    old = {(holder, block) for holder, blocks in before.items() for block in blocks}
+    new = {(holder, block) for holder, blocks in after.items() for block in blocks}
+    gone, come = sorted(old - new), sorted(new - old)
+    if gone:
+        bounds = [block.bounds for _, block in gone]
+        columns = {"lows": [low for low, _ in bounds], "highs": [high for _, high in bounds]}
+        deleted = connection.execute(DELETE_BLOCKS, columns | {"holders": [holder for holder, _ in gone]})
+        if deleted.rowcount != len(gone):
+            raise RuntimeError(f"{len(gone)} blocks were to be replaced, {deleted.rowcount} were there")
+    with driver_of(connection).cursor() as cursor, cursor.copy(COPY_BLOCKS) as copy:
+        for holder, block in come:
+            low, high = block.bounds
+            copy.write_row((f"[{low},{high})", holder))
+
+
+def _record_handovers(
+    connection: Connection, handovers: Sequence[Handover], kind: str, reference: str, market_day: date
+) -> None:
+    _record(connection, [(h.serials, h.giver, h.taker) for h in handovers], kind, reference, market_day)
+
+
+def _record(
+    connection: Connection,
+    moves: Sequence[tuple[SerialRange, str | None, str]],
+    kind: str,
+    reference: str,
+    market_day: date,
+) -> None:
+    with driver_of(connection).cursor() as cursor, cursor.copy(COPY_MOVES) as copy:
+        for serials, giver, taker in moves:
+            low, high = serials.bounds
+            copy.write_row((f"[{low},{high})", giver, taker, kind, reference, market_day))
