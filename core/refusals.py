@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import Enum
 
 
@@ -19,6 +20,7 @@ class Reason(Enum):
     SAME_PERSON = ("9004", "The proposer may not approve the proposal.", "Let another person decide.", 403)
     TASK_UNKNOWN = ("9005", "There is no such task.", "Check the task id.", 404)
     TASK_DECIDED = ("9006", "The task was already decided.", "Read the task for its outcome.", 409)
+    NOT_AUTHENTICATED = ("9007", "The caller did not show a valid token.", "Send a bearer token that is not over.", 401)
 
     MALFORMED = ("8001", "The request is not well formed.", "Correct the named field and send it again.", 422)
     DAY_UNKNOWN = ("8002", "There is no such market day.", "Open the day first, or check the date.", 404)
@@ -26,6 +28,17 @@ class Reason(Enum):
     DAY_NOT_READY = ("8004", "The market day is not in the state this needs.", "Wait for the state and try again.", 409)
     MARKET_CLOSED = ("8005", "The market is closed on that date.", "Choose a trading day of the calendar.", 422)
     CLOCK_BACKWARDS = ("8006", "The business clock never runs backwards.", "Choose a later time.", 422)
+    NO_PRIMARY = ("8007", "No primary could answer in time; a write may or may not have been done.",
+                  "Send it again under the same Idempotency-Key, or ask /v1/requests/{key}.", 503)
+    TOO_BUSY = ("8008", "Too many writes are waiting; this one was not taken.",
+                "Send it again a little later under the same Idempotency-Key.", 503)
+    FAULT = ("8009", "The registry failed on this request; the fault is ours and is logged.",
+             "Send it again under the same Idempotency-Key; tell the operators when it stays.", 500)
+    KEY_MISSING = ("8010", "A write needs an Idempotency-Key of 1 to 200 visible ASCII characters.",
+                   "Add the header, with a key of your own for each request.", 400)
+    BODY_TOO_LARGE = ("8011", "The body is larger than the registry takes.", "Send it in several requests.", 413)
+    NO_SUCH_ADDRESS = ("8012", "There is nothing at this address.", "Check it against /openapi.json.", 404)
+    NO_SUCH_METHOD = ("8013", "This address does not take that method.", "Check it against /openapi.json.", 405)
 
     SOURCE_UNKNOWN = ("1001", "The giving account does not exist.", "Check the account number.", 404)
     SOURCE_NOT_OPEN = ("1002", "The giving account is not open.", "Wait until it is open.", 422)
@@ -80,6 +93,15 @@ class Refused:
 
     def __str__(self) -> str:
         return f"{self.reason.code}: {self.reason.sentence}{' ' + self.detail if self.detail else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a command did, in the words of the API: its status, a body that is JSON, headers such as Location."""
+
+    status: int
+    body: Mapping[str, object]
+    headers: Mapping[str, str] = field(default_factory=dict)
 
 
 class RefusedError(Exception):

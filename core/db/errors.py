@@ -6,10 +6,10 @@ import psycopg
 from sqlalchemy.exc import DBAPIError
 
 RETRYABLE_STATES = frozenset({"40001", "40P01"})  # serialization failure, deadlock: nothing was written
-GONE_STATES = frozenset(
-    {"57P01", "57P02", "57P03", "25006", "08000", "08003", "08006", "08001", "08004", "25P03", "55P03"}
-)
-"""Shutdown, starting up, read-only (a demoted node), connection lost, idle too long, lock wait over: try again."""
+GONE_STATES = frozenset({"25006", "25P03", "25P04", "55P03", "53000", "53100", "53200", "53300"})
+"""Read-only (a demoted node), idle or open too long, lock wait over, no room left: try again, elsewhere or later."""
+GONE_CLASSES = ("08", "57P")
+"""Connection lost, shutdown, starting up."""
 
 
 def driver_error(error: BaseException) -> psycopg.Error | None:
@@ -32,7 +32,7 @@ def is_gone(error: BaseException) -> bool:
         return False
     if found.sqlstate is None:
         return isinstance(found, psycopg.OperationalError | psycopg.InterfaceError)
-    return found.sqlstate in GONE_STATES
+    return found.sqlstate in GONE_STATES or found.sqlstate.startswith(GONE_CLASSES)
 
 
 def constraint_of(error: BaseException) -> str | None:

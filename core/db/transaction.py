@@ -50,10 +50,14 @@ def driver_of(connection: Connection) -> psycopg.Connection[object]:
 @contextmanager
 def _closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> Iterator[None]:
     """Shut the socket when time is up. Never cancel: a cancelled COMMIT wait is a commit without its replica."""
+    lock, ended = threading.Lock(), threading.Event()
 
     def shut() -> None:
-        with suppress(OSError), socket.socket(fileno=socket.dup(driver.fileno())) as own:
-            own.shutdown(socket.SHUT_RDWR)
+        with lock:
+            if ended.is_set():
+                return  # the connection is another transaction's by now
+            with suppress(OSError, psycopg.Error), socket.socket(fileno=socket.dup(driver.fileno())) as own:
+                own.shutdown(socket.SHUT_RDWR)
 
     timer = threading.Timer(within_s, shut)
     timer.daemon = True
@@ -62,20 +66,50 @@ def _closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> 
         yield
     finally:
         timer.cancel()
+        with lock:
+            ended.set()
 
 
-def _commit(connection: Connection, driver: psycopg.Connection[object]) -> Unknown | None:
-    warnings: list[Diagnostic] = []
+@contextmanager
+def _opened(engine: Engine, within_s: float) -> Iterator[Connection]:
+    """Open a transaction that ends by its deadline, its rollback too: a frozen server answers nothing at all."""
+    with engine.connect() as connection:
+        connection.begin()  # so that a COPY on the raw connection is committed too
+        with _closed_at_deadline(driver_of(connection), within_s):
+            try:
+                yield connection
+            except BaseException as error:
+                if is_gone(error):
+                    _forget(engine, connection)
+                raise
+            finally:
+                _roll_back(engine, connection)
+
+
+def _roll_back(engine: Engine, connection: Connection) -> None:
+    if connection.invalidated or not connection.in_transaction():
+        return
+    try:
+        connection.rollback()
+    except SQLAlchemyError:
+        _forget(engine, connection)  # the end of the work stands; only the connection is of no more use
+
+
+def _forget(engine: Engine, connection: Connection) -> None:
+    connection.invalidate()
+    engine.dispose()  # its siblings talk to the same lost primary
+
+
+def _commit(engine: Engine, connection: Connection) -> Unknown | None:
+    driver, warnings = driver_of(connection), list[Diagnostic]()
     driver.add_notice_handler(warnings.append)
     try:
         connection.commit()
     except SQLAlchemyError as error:
-        if is_retryable(error):
-            raise  # nothing was written: the caller runs the whole work again
-        if is_gone(error):
-            connection.invalidate()
+        if is_gone(error) or driver.closed:  # closed: a server that panicked says why first, with any SQLSTATE
+            _forget(engine, connection)
             return Unknown()
-        raise  # a deferred constraint said no: rolled back, and a fault of ours
+        raise  # rolled back: a collision, which the caller runs again, or a deferred constraint, a fault of ours
     finally:
         with suppress(ValueError):
             driver.remove_notice_handler(warnings.append)
@@ -85,21 +119,41 @@ def _commit(connection: Connection, driver: psycopg.Connection[object]) -> Unkno
 
 
 def _attempt(engine: Engine, work: Callable[[Connection], T], within_s: float) -> T | Unknown:
-    with engine.connect() as connection:
-        try:
-            connection.begin()  # so that a COPY on the raw connection is committed too
-            driver = driver_of(connection)
-            with _closed_at_deadline(driver, within_s):
-                result = work(connection)
-                unknown = _commit(connection, driver)
-        except BaseException as error:
-            if is_gone(error):
-                connection.invalidate()
-                engine.dispose()  # its siblings talk to the same lost primary
-            raise
+    with _opened(engine, within_s) as connection:
+        result = work(connection)
+        unknown = _commit(engine, connection)
     PRIMARY_REACHABLE.set(1)
     COMMITS.labels("unknown" if unknown else "result").inc()
     return unknown or result
+
+
+def _collisions_retried(attempt_once: Callable[[], T]) -> T:
+    for attempt in Retrying(
+        retry=retry_if_exception(is_retryable),
+        stop=stop_after_attempt(ATTEMPTS_MAX),
+        wait=wait_random_exponential(multiplier=0.01, max=0.2),
+        reraise=True,
+    ):
+        with attempt:
+            return attempt_once()
+    raise AssertionError("tenacity returns or raises")
+
+
+def _patiently(attempt_once: Callable[[], T], patience_s: float) -> T:
+    try:
+        for attempt in Retrying(
+            retry=retry_if_exception(is_gone),
+            stop=stop_after_delay(patience_s),
+            wait=wait_random_exponential(multiplier=0.05, max=0.5),
+            reraise=True,
+        ):
+            with attempt:
+                return attempt_once()
+    except Exception as error:
+        if is_gone(error):
+            raise NoPrimaryError(f"no primary within {patience_s:g} s: {error}") from error
+        raise
+    raise AssertionError("tenacity returns or raises")
 
 
 def write(
@@ -112,58 +166,17 @@ def write(
     Raises what ``work`` raises, or NoPrimaryError.
     """
     try:
-        for attempt in Retrying(
-            retry=retry_if_exception(is_gone),
-            stop=stop_after_delay(patience_s),
-            wait=wait_random_exponential(multiplier=0.05, max=0.5),
-            reraise=True,
-        ):
-            with attempt:
-                return _with_collisions_retried(engine, work, within_s)
-    except Exception as error:
-        if is_gone(error):
-            PRIMARY_REACHABLE.set(0)
-            raise NoPrimaryError(f"no primary within {patience_s:g} s: {error}") from error
+        return _patiently(lambda: _collisions_retried(lambda: _attempt(engine, work, within_s)), patience_s)
+    except NoPrimaryError:
+        PRIMARY_REACHABLE.set(0)
         raise
-    raise AssertionError("tenacity returns or raises")
 
 
-def _with_collisions_retried(engine: Engine, work: Callable[[Connection], T], within_s: float) -> T | Unknown:
-    for attempt in Retrying(
-        retry=retry_if_exception(is_retryable),
-        stop=stop_after_attempt(ATTEMPTS_MAX),
-        wait=wait_random_exponential(multiplier=0.01, max=0.2),
-        reraise=True,
-    ):
-        with attempt:
-            return _attempt(engine, work, within_s)
-    raise AssertionError("tenacity returns or raises")
-
-
-def read(engine: Engine, work: Callable[[Connection], T], *, patience_s: float = 10.0) -> T:
+def read(engine: Engine, work: Callable[[Connection], T], *, within_s: float = 10.0, patience_s: float = 10.0) -> T:
     """Run ``work`` on the primary and roll back: reads that decide anything go to the primary."""
 
-    def attempt_read() -> T:
-        with engine.connect() as connection:
-            try:
-                return work(connection)
-            except BaseException as error:
-                if is_gone(error):
-                    connection.invalidate()
-                    engine.dispose()
-                raise
+    def attempt_once() -> T:
+        with _opened(engine, within_s) as connection:
+            return work(connection)
 
-    try:
-        for attempt in Retrying(
-            retry=retry_if_exception(is_gone),
-            stop=stop_after_delay(patience_s),
-            wait=wait_random_exponential(multiplier=0.05, max=0.5),
-            reraise=True,
-        ):
-            with attempt:
-                return attempt_read()
-    except Exception as error:
-        if is_gone(error):
-            raise NoPrimaryError(f"no primary within {patience_s:g} s: {error}") from error
-        raise
-    raise AssertionError("tenacity returns or raises")
+    return _patiently(lambda: _collisions_retried(attempt_once), patience_s)
