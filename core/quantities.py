@@ -15,8 +15,8 @@ MAX_AMOUNT = 2**63 - 1
 SERIALS_PER_VINTAGE = 10**12
 """Serial numbers have twelve digits, so a vintage and a number make one integer: vintage * 10^12 + number."""
 
-_PRODUCT = re.compile(r"^CEA-(\d{4})$")
-_SERIAL = re.compile(r"^CEA-(\d{4})-(\d{12})$")
+_PRODUCT = re.compile(r"CEA-([0-9]{4})")
+_SERIAL = re.compile(r"CEA-([0-9]{4})-([0-9]{12})")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -37,7 +37,7 @@ class Vintage:
     @classmethod
     def of_product(cls, product: str) -> Vintage:
         """Read a product name; ValueError when it is none."""
-        found = _PRODUCT.match(product)
+        found = _PRODUCT.fullmatch(product)
         if found is None:
             raise ValueError(f"a product is CEA-<vintage>, got {product!r}")
         return cls(int(found[1]))
@@ -86,7 +86,7 @@ class SerialRange:
 
 def parse_serial(text: str) -> tuple[Vintage, int]:
     """Read ``CEA-<vintage>-<12 digits>``; ValueError when it is not one."""
-    found = _SERIAL.match(text)
+    found = _SERIAL.fullmatch(text)
     if found is None:
         raise ValueError(f"a serial is CEA-<vintage>-<12 digits>, got {text!r}")
     return Vintage(int(found[1])), int(found[2])
@@ -94,7 +94,7 @@ def parse_serial(text: str) -> tuple[Vintage, int]:
 
 def fen_of_yuan(text: str) -> int:
     """Turn yuan written with at most two decimals into fen; ValueError for anything else."""
-    if re.fullmatch(r"-?\d{1,15}(\.\d{1,2})?", text) is None:
+    if re.fullmatch(r"-?\d{1,15}(\.\d{1,2})?", text, re.ASCII) is None:
         raise ValueError(f"yuan are written with at most two decimals, got {text!r}")
     return int(Decimal(text) * 100)
 
