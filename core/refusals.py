@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -51,6 +51,7 @@ class Reason(Enum):
     TARGET_IS_SOURCE = ("2003", "Giver and receiver are the same account.", "Name two different accounts.", 422)
     NUMBER_INVALID = ("2004", "The account number is wrong.", "Check digits and kind of the number.", 422)
     SUBJECT_HAS_ACCOUNT = ("2005", "The subject already has an account.", "Use the account it has.", 409)
+    ACCOUNT_UNKNOWN = ("2006", "There is no such account.", "Check the account number.", 404)
 
     QUANTITY_INVALID = ("3001", "The quantity is not a positive whole number in range.",
                         "Give whole tonnes or whole fen.", 422)
@@ -59,8 +60,10 @@ class Reason(Enum):
     INSUFFICIENT_CASH = ("4001", "The account holds less cash than requested.", "Lower the amount or deposit.", 422)
     BANK_UNKNOWN = ("4002", "The settlement bank is unknown.", "Name a registered settlement bank.", 422)
 
+    TRADE_AFTER_END = ("5011", "The trade came after the end marker.", "Send it by the correction procedure.", 422)
     TRADE_INVALID = ("5001", "A field of the trade is missing or not a whole number.", "Correct and send anew.", 422)
     TRADE_DAY = ("5002", "The trade belongs to another day or to one that is not trading.", "Check the date.", 422)
+    TRADE_HOURS = ("5013", "The trade was made outside trading hours.", "Check the time of the trade.", 422)
     TRADE_BUYER = ("5003", "The buyer's account is unknown or not open.", "Check the account.", 422)
     TRADE_SELLER = ("5004", "The seller's account is unknown or not open.", "Check the account.", 422)
     TRADE_SELF = ("5005", "Buyer and seller are the same account.", "Check both sides.", 422)
@@ -70,11 +73,11 @@ class Reason(Enum):
     TRADE_SIZE = ("5009", "The quantity does not fit the mode of trade.",
                   "Listed trades stay below 100,000 t, block trades reach it.", 422)
     TRADE_ID_SEEN = ("5010", "The trade id was received before under another number.", "Check the trade id.", 422)
-    TRADE_AFTER_END = ("5011", "The trade came after the end marker.", "Send it by the correction procedure.", 422)
     TRADE_REFERENCE = ("5012", "The trade to cancel or correct is unknown.", "Check the reference.", 422)
 
     UNITS_PLAN_EMPTY = ("7001", "The plan has no lines.", "Add at least one line.", 422)
     PLAN_LINE_TWICE = ("7002", "An account stands twice in the plan.", "Merge the lines.", 422)
+    PLAN_EXECUTED = ("7003", "A plan of this name was carried out before.", "Give the new plan a name of its own.", 409)
     # fmt: on
 
     def __init__(self, code: str, sentence: str, next_step: str, http_status: int) -> None:
@@ -85,11 +88,30 @@ class Reason(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class LineError:
+    """What is wrong with one line of a request that has many; lines count from 1."""
+
+    line: int
+    reason: Reason
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Refused:
     """An answer that says no, with the fact that decided it."""
 
     reason: Reason
     detail: str = ""
+    errors: tuple[LineError, ...] = ()
+    """Every wrong line, where the request has lines."""
+
+    @classmethod
+    def of_lines(cls, errors: Iterable[LineError]) -> Refused:
+        """Refuse for all these lines; the reason that comes first in precedence speaks for them."""
+        found = tuple(errors)
+        order = list(Reason)
+        first = min(found, key=lambda error: order.index(error.reason))
+        return cls(first.reason, f"{len(found)} wrong; line {first.line}: {first.detail}", found)
 
     def __str__(self) -> str:
         return f"{self.reason.code}: {self.reason.sentence}{' ' + self.detail if self.detail else ''}"
