@@ -1,0 +1,41 @@
+"""Asks the running playground whether the promise is kept: the one way to a verdict for commands, demo and drills."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+from ha import control
+from monitoring import samples
+from monitoring.objectives import load
+from monitoring.samples import Prometheus
+from monitoring.verdict import Verdict, judge
+
+
+def state_folder() -> Path:
+    """Return the folder of the playground that is meant: the named one, else under the current folder."""
+    return Path(os.environ.get(control.STATE_VARIABLE, control.DEFAULT_STATE))
+
+
+def prometheus_url() -> str:
+    """Return where the playground's Prometheus answers; NoPlaygroundError when none runs."""
+    found: str = control.status()["endpoints"]["prometheus"]
+    return found
+
+
+def verdict_of(url: str, state: Path, *, now: float | None = None) -> Verdict:
+    """Judge what that Prometheus recorded, with the orders of that state folder; UnreachableError when it is silent."""
+    objective, until = load(), time.time() if now is None else now
+    prometheus = Prometheus(url)
+    try:
+        since = prometheus.first_sample_at(within_days=objective.window_days)
+        seen = [] if since is None else list(prometheus.probe_samples(since=since, until=until))
+    finally:
+        prometheus.close()
+    return judge(objective, seen, samples.orders(state), now=until)
+
+
+def current_verdict() -> Verdict:
+    """Judge the running playground."""
+    return verdict_of(prometheus_url(), state_folder())
