@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from core.quantities import CASH, MAX_AMOUNT
 
@@ -53,7 +54,7 @@ class Transfer:
     reference: str
 
     def __post_init__(self) -> None:
-        if type(self.amount) is not int or not 0 < self.amount <= MAX_AMOUNT:
+        if not is_amount(self.amount):
             raise ValueError(f"a transfer moves a positive whole amount, got {self.amount!r}")
         if self.debit.asset != self.credit.asset:
             raise ValueError(f"a transfer moves one asset, got {self.debit.asset} and {self.credit.asset}")
@@ -73,6 +74,11 @@ def net(transfers: Iterable[Transfer]) -> dict[Place, int]:
         sums[transfer.debit] = sums.get(transfer.debit, 0) - transfer.amount
         sums[transfer.credit] = sums.get(transfer.credit, 0) + transfer.amount
     return sums
+
+
+def is_amount(value: object) -> TypeGuard[int]:
+    """Tell whether this is a positive whole number that the ledger can write; True and 1.0 are none."""
+    return type(value) is int and 0 < value <= MAX_AMOUNT
 
 
 def fits(balance: int, amount: int) -> bool:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection, text
 
+from core.db.transaction import driver_of
 from core.ledger.rules import BANK, ISSUANCE, Place, Transfer, net
 from core.quantities import CASH
 
@@ -59,6 +60,11 @@ CREATE TEMP TABLE staged_transfer (
     reference text NOT NULL, position bigint NOT NULL
 ) ON COMMIT DROP
 """)
+
+COPY_STAGED = """
+COPY staged_transfer (id, debit_owner, debit_bucket, credit_owner, credit_bucket, asset, amount, type, reference,
+                      position) FROM STDIN
+"""
 
 ANALYZE_STAGED = text("ANALYZE staged_transfer")
 
@@ -215,6 +221,14 @@ def _counter_accounts() -> dict[str, str]:
 def stage(connection: Connection) -> None:
     """Make the table ``staged_transfer`` for this transaction; fill it by INSERT or COPY, then ``post_staged``."""
     connection.execute(STAGE)
+
+
+def stage_all(connection: Connection, transfers: Iterable[Transfer]) -> None:
+    """Stage transfers that Python has made, in their order; ``stage`` comes first."""
+    with driver_of(connection).cursor() as cursor, cursor.copy(COPY_STAGED) as copy:
+        for n, t in enumerate(transfers, start=1):
+            places = (t.debit.owner, t.debit.bucket, t.credit.owner, t.credit.bucket)
+            copy.write_row((t.id, *places, t.debit.asset, t.amount, t.type, t.reference, n))
 
 
 def post_staged(connection: Connection, *, market_day: date) -> int:

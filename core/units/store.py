@@ -19,6 +19,8 @@ ISSUED_UP_TO = text("""
 SELECT max(upper(serials)) FROM unit_issue WHERE serials && int8range(:low, :high)
 """)
 
+WAS_ISSUED = text("SELECT EXISTS (SELECT FROM unit_issue WHERE id = :id)")
+
 INSERT_ISSUE = text("INSERT INTO unit_issue (id, serials) VALUES (:id, int8range(:low, :high))")
 
 # The lowest blocks of a holder that together reach the tonnes asked for.
@@ -77,6 +79,12 @@ def issued(connection: Connection, vintage: Vintage) -> int:
     base = vintage.year * SERIALS_PER_VINTAGE
     found = connection.execute(ISSUED_UP_TO, {"low": base, "high": base + SERIALS_PER_VINTAGE}).scalar_one()
     return 0 if found is None else int(found) - base - 1
+
+
+def was_issued(connection: Connection, issue_id: str) -> bool:
+    """Tell whether an issue of this id exists."""
+    found: bool = connection.execute(WAS_ISSUED, {"id": issue_id}).scalar_one()
+    return found
 
 
 def move(

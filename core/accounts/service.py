@@ -1,0 +1,210 @@
+"""Opens accounts by four eyes, answers what they hold, and moves it between owners where that is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import replace
+from typing import Any
+from uuid import uuid4
+
+from sqlalchemy import Connection
+
+from core.accounts import store
+from core.accounts.rules import (
+    BANKS,
+    LINES_MAX,
+    OPEN,
+    Account,
+    Order,
+    Side,
+    check,
+    decide_transfer,
+    judge_batch,
+    read_application,
+    read_order,
+    vintage_of,
+)
+from core.approvals import service as approvals
+from core.approvals.rules import MAKER, Caller, Task, refuse_unless
+from core.audit import store as audit
+from core.clock import store as clock
+from core.clock.rules import market_day
+from core.ledger import store as ledger
+from core.ledger.rules import Transfer, place_of
+from core.quantities import CASH
+from core.refusals import Answer, Reason, Refused
+from core.units import store as units
+
+PAGE_MAX = 1000
+
+
+def propose_opening(
+    connection: Connection, caller: Caller, body: Mapping[str, Any], *, banks: Collection[str] = BANKS
+) -> Answer | Refused:
+    """Apply for one account; it gets its number now and opens when a second person approves."""
+    applied = _apply(connection, caller, [body], banks)
+    if isinstance(applied, Refused):
+        return replace(applied, detail=applied.errors[0].detail, errors=()) if applied.errors else applied
+    account = applied[0]
+    return approvals.propose(
+        connection, caller, kind="open_account", payload={"account": account.body}, subject=account.number
+    )
+
+
+def propose_openings(
+    connection: Connection, caller: Caller, body: Mapping[str, Any], *, banks: Collection[str] = BANKS
+) -> Answer | Refused:
+    """Apply for many accounts in one task: all or none, and every wrong line is named."""
+    lines = body.get("accounts")
+    if not isinstance(lines, list) or not 0 < len(lines) <= LINES_MAX:
+        return Refused(Reason.MALFORMED, f"accounts: a list of 1 to {LINES_MAX} applications.")
+    applied = _apply(connection, caller, lines, banks)
+    if isinstance(applied, Refused):
+        return applied
+    payload = {"accounts": [account.body for account in applied]}
+    subject = f"{applied[0].number} and {len(applied) - 1} more"
+    return approvals.propose(connection, caller, kind="open_accounts", payload=payload, subject=subject)
+
+
+def _apply(connection: Connection, caller: Caller, lines: list[Any], banks: Collection[str]) -> list[Account] | Refused:
+    refused = refuse_unless(caller, MAKER)
+    if refused is not None:
+        return refused
+    read = [
+        read_application(line, banks=banks) if isinstance(line, Mapping) else Refused(Reason.MALFORMED, "An object.")
+        for line in lines
+    ]
+    codes = {a.credit_code for a in read if not isinstance(a, Refused) and a.credit_code is not None}
+    store.lock_numbers(connection)
+    judged = judge_batch(read, taken=store.taken_codes(connection, codes))
+    if isinstance(judged, Refused):
+        return judged
+    return store.apply(connection, judged, at=clock.now(connection))
+
+
+def _proposed(task: Task) -> list[dict[str, Any]]:
+    return list(task.payload["accounts"]) if "accounts" in task.payload else [task.payload["account"]]
+
+
+def _with_state(task: Task, state: str) -> dict[str, Any]:
+    accounts = [{**account, "state": state} for account in _proposed(task)]
+    return {"accounts": accounts} if "accounts" in task.payload else {"account": accounts[0]}
+
+
+def _open(connection: Connection, _caller: Caller, task: Task) -> Mapping[str, Any]:
+    numbers = [account["number"] for account in _proposed(task)]
+    if store.open_accounts(connection, numbers, at=clock.now(connection)) != len(numbers):
+        raise RuntimeError(f"task {task.id} proposed accounts that are no longer applied for")
+    return _with_state(task, OPEN)
+
+
+def _turn_down(connection: Connection, _caller: Caller, task: Task) -> Mapping[str, Any]:
+    store.turn_down(connection, [account["number"] for account in _proposed(task)])
+    return _with_state(task, "REJECTED")
+
+
+EXECUTORS: Mapping[str, approvals.Executor] = {"open_account": _open, "open_accounts": _open}
+UNDOERS: Mapping[str, approvals.Executor] = {"open_account": _turn_down, "open_accounts": _turn_down}
+
+
+def get(connection: Connection, _caller: Caller, number: str) -> Answer | Refused:
+    """Return one account."""
+    found = _find(connection, number)
+    return found if isinstance(found, Refused) else Answer(200, found.body)
+
+
+def holdings(connection: Connection, _caller: Caller, number: str) -> Answer | Refused:
+    """Return what an account holds, by both accountings: amounts by bucket, and serials."""
+    found = _find(connection, number)
+    if isinstance(found, Refused):
+        return found
+    held = [{"asset": b.asset, "bucket": b.bucket, "amount": b.amount} for b in ledger.balances(connection, [number])]
+    serials = [
+        {
+            "first": f"{block.vintage.product}-{block.first:012d}",
+            "last": f"{block.vintage.product}-{block.last:012d}",
+            "tonnes": block.tonnes,
+        }
+        for block in units.holdings(connection, number)
+    ]
+    return Answer(200, {"account": number, "holdings": held, "serials": serials})
+
+
+def _find(connection: Connection, number: str) -> Account | Refused:
+    if not check(number):
+        return Refused(Reason.NUMBER_INVALID)
+    return store.find(connection, [number]).get(number) or Refused(Reason.ACCOUNT_UNKNOWN)
+
+
+def list_accounts(connection: Connection, _caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
+    """Return a page of accounts in order of number; ``next`` is the cursor of the page after, or null."""
+    after, limit = body.get("after") or "", body.get("limit", 100)
+    if isinstance(limit, str) and limit.isascii() and limit.isdigit():
+        limit = int(limit[:9])
+    if type(limit) is not int or not 0 < limit <= PAGE_MAX:
+        return Refused(Reason.MALFORMED, f"limit: 1 to {PAGE_MAX}.")
+    if not isinstance(after, str) or (after and not check(after)):
+        return Refused(Reason.MALFORMED, "after: an account number.")
+    found = store.page(connection, after=after, limit=limit + 1)
+    more = found[limit - 1].number if len(found) > limit else None
+    return Answer(200, {"accounts": [account.body for account in found[:limit]], "next": more})
+
+
+def transfer(
+    connection: Connection, caller: Caller, body: Mapping[str, Any], *, free_transfers: bool
+) -> Answer | Refused:
+    """Move an amount between two owners at once, in the order in which requests come.
+
+    Both balances are locked before anything is read that decides, so that each decision sees every earlier one.
+    """
+    order = refuse_unless(caller, MAKER) or read_order(body)
+    if isinstance(order, Refused):
+        return order
+    amount = _decide(connection, order, free_transfers=free_transfers)
+    if isinstance(amount, Refused):
+        return amount
+    number, day = str(uuid4()), market_day(clock.now(connection))
+    giver, taker = place_of(order.giver, order.asset), place_of(order.taker, order.asset)
+    ledger.post(connection, [Transfer(number, giver, taker, amount, "TRANSFER", number)], market_day=day)
+    vintage = vintage_of(order.asset)
+    if vintage is not None:
+        units.move(
+            connection,
+            giver=order.giver,
+            taker=order.taker,
+            vintage=vintage,
+            tonnes=amount,
+            type="TRANSFER",
+            reference=number,
+            market_day=day,
+        )
+    done = {
+        "id": number,
+        "from_account": order.giver,
+        "to_account": order.taker,
+        "asset": order.asset,
+        "amount": amount,
+        "market_day": day.isoformat(),
+    }
+    audit.record(connection, caller=caller.name, action="transfer", subject=order.giver, detail=done)
+    return Answer(201, done)
+
+
+def _decide(connection: Connection, order: Order, *, free_transfers: bool) -> int | Refused:
+    giver, taker = place_of(order.giver, order.asset), place_of(order.taker, order.asset)
+    held = ledger.lock_balances(connection, [giver, taker])
+    accounts = store.find(connection, [order.giver, order.taker])
+    return decide_transfer(
+        order,
+        source=Side(accounts.get(order.giver), held[giver]),
+        target=Side(accounts.get(order.taker), held[taker]),
+        with_exchange=store.with_exchange(connection, order.giver),
+        known_product=held[giver] > 0 or is_known(connection, order.asset),
+        free_transfers=free_transfers,
+    )
+
+
+def is_known(connection: Connection, asset: str) -> bool:
+    """Tell whether the asset is cash or a product of which units were issued."""
+    vintage = vintage_of(asset)
+    return asset == CASH or (vintage is not None and units.issued(connection, vintage) > 0)
