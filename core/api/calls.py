@@ -1,0 +1,148 @@
+"""From an HTTP request to the queue or the reader: key, patience, role, fingerprint."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, TypeVar
+
+from fastapi import Request
+from fastapi.routing import APIRoute
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from core.api import strict
+from core.api.commands import Command, Commands
+from core.api.group import Inquiry, Write
+from core.api.problems import answer_of, response_of
+from core.api.queue import WriteQueue
+from core.api.reading import Reader
+from core.approvals.rules import Caller, refuse_unless
+from core.refusals import Answer, Reason, Refused, RefusedError
+
+T = TypeVar("T")
+
+_KEY = re.compile(r"[\x21-\x7e]{1,200}")
+_WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?\s*(?:$|[,;])", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What the routes of one application work with."""
+
+    queue: WriteQueue
+    reader: Reader
+    commands: Commands
+
+
+class StrictRequest(Request):
+    """A request whose JSON is read strictly."""
+
+    async def json(self) -> Any:
+        """Return the body's document."""
+        if not hasattr(self, "_json"):
+            self._json = strict.parse(await self.body())
+        return self._json
+
+
+class StrictRoute(APIRoute):
+    """A route that reads JSON strictly."""
+
+    def get_route_handler(self) -> Callable[[Request], Any]:
+        """Wrap the framework's handler."""
+        handler = super().get_route_handler()
+
+        async def strictly(request: Request) -> Response:
+            response: Response = await handler(StrictRequest(request.scope, request.receive))
+            return response
+
+        return strictly
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request by a known caller."""
+
+    desk: Desk
+    caller: Caller
+    method: str
+    path: str
+    template: str
+    key: str | None
+    wait_s: float | None
+
+    async def put(self, command: Command, body: Mapping[str, Any], **named: str) -> Response:
+        """Queue a write and answer with what became of it. ``named`` are facts that the path names."""
+        whole = {**body, **named}
+        write = Write(
+            caller=self.caller.name,
+            route=f"{self.method} {self.template}",
+            key=_checked(self.key),
+            fingerprint=strict.fingerprint(self.method, self.path, body),
+            run=partial(_run, command, self.caller, whole),
+            places=command.places(whole),
+            alone=command.alone,
+        )
+        return response_of(await self.desk.queue.put(write, wait_s=self.wait_s))
+
+    async def inquire(self, key: str) -> Response:
+        """Ask what became of a key of this caller's."""
+        inquiry = Inquiry(self.caller.name, _checked(key))
+        return response_of(await self.desk.queue.put(inquiry, wait_s=self.wait_s))
+
+    async def read(self, work: Callable[[Connection], Answer | Refused]) -> Response:
+        """Answer from the primary."""
+        end = await self.desk.reader.run(work, wait_s=self.wait_s)
+        return response_of(answer_of(end) if isinstance(end, Refused) else end)
+
+
+def _run(command: Command, caller: Caller, body: Mapping[str, Any], connection: Connection) -> Answer | Refused:
+    return command.run(connection, caller, body)
+
+
+def call(*roles: str) -> Callable[[Request], Awaitable[Call]]:
+    """Make the dependency of a route that these roles may use; of all roles when none is named."""
+
+    async def of(request: Request) -> Call:
+        caller: Caller = request.state.caller
+        refused = refuse_unless(caller, *roles) if roles else None
+        if refused is not None:
+            raise RefusedError(refused)
+        keys = request.headers.getlist("idempotency-key")
+        return Call(
+            desk=request.app.state.desk,
+            caller=caller,
+            method=request.method,
+            path=request.url.path,
+            template=request.scope["route"].path,
+            key=keys[0] if len(keys) == 1 else None,
+            wait_s=_wait_s(", ".join(request.headers.getlist("prefer"))),
+        )
+
+    return of
+
+
+def keyed_call(*roles: str) -> Callable[[Request], Awaitable[Call]]:
+    """The same for a write, which needs its key."""
+    plain = call(*roles)
+
+    async def of(request: Request) -> Call:
+        found = await plain(request)
+        _checked(found.key)
+        return found
+
+    return of
+
+
+def _checked(key: str | None) -> str:
+    if key is None or _KEY.fullmatch(key) is None:
+        raise RefusedError(Refused(Reason.KEY_MISSING))
+    return key
+
+
+def _wait_s(prefer: str) -> float | None:
+    """Read ``Prefer: wait=N`` (RFC 7240); a preference that cannot be read is none."""
+    found = _WAIT.search(prefer)
+    return max(1.0, float(found[1])) if found is not None else None

@@ -1,0 +1,113 @@
+"""Decides one group of writes inside one transaction, as if they had come one by one."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from sqlalchemy import Connection
+
+from core.api import store
+from core.api.problems import answer_of
+from core.api.store import TOMBSTONE, Recorded
+from core.ledger import store as ledger
+from core.ledger.rules import Place
+from core.refusals import Answer, Reason, Refused, RefusedError
+
+REPLAYED = {"Idempotency-Replayed": "true"}
+
+
+@dataclass(frozen=True, slots=True)
+class Write:
+    """One keyed request. Caller, route and key name it; the fingerprint tells whether a repeat is the same."""
+
+    caller: str
+    route: str
+    """Method and path template: the same key under another id of the same route is a reused key."""
+    key: str
+    fingerprint: bytes
+    run: Callable[[Connection], Answer | Refused]
+    places: Sequence[Place] = ()
+    """The balances it will change. The group locks those of all its requests first, in the ledger's order."""
+    alone: bool = False
+    """It changes balances that it cannot name beforehand, or many: it gets a transaction of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Inquiry:
+    """Asks what became of a key; when nothing did, nothing ever will."""
+
+    caller: str
+    key: str
+    alone: bool = False
+
+
+def decide(connection: Connection, group: Sequence[Write | Inquiry]) -> list[Answer]:
+    """Answer each request of the group in arrival order, and record what is new."""
+    store.enter(connection)
+    book = _Book(store.load(connection, {(item.caller, item.key) for item in group}))
+    places = [place for item in group if isinstance(item, Write) for place in item.places]
+    if places:
+        ledger.lock_balances(connection, places)
+    answers = [book.carry_out(connection, item) if isinstance(item, Write) else book.inquire(item) for item in group]
+    store.save(connection, book.fresh)
+    store.touch(connection, sorted(book.repeated))
+    return answers
+
+
+class _Book:
+    """What is recorded about the keys of one group, what the group itself adds included."""
+
+    def __init__(self, known: Iterable[Recorded]) -> None:
+        self._known: defaultdict[tuple[str, str], dict[str, Recorded]] = defaultdict(dict)
+        for row in known:
+            self._known[row.caller, row.key][row.route] = row
+        self.fresh: list[Recorded] = []
+        self.repeated: set[tuple[str, str, str]] = set()
+
+    def carry_out(self, connection: Connection, write: Write) -> Answer:
+        routes = self._known[write.caller, write.key]
+        row = routes.get(write.route) or routes.get(TOMBSTONE)
+        if row is None:
+            return self._first(connection, write)
+        self._repeat(row)
+        if row.route == TOMBSTONE:
+            return answer_of(Refused(Reason.KEY_TOMBSTONED))
+        if row.fingerprint != write.fingerprint:
+            return answer_of(Refused(Reason.KEY_REUSED))
+        return Answer(row.status, row.body or {}, {**row.headers, **REPLAYED})
+
+    def _first(self, connection: Connection, write: Write) -> Answer:
+        try:
+            end = write.run(connection)
+        except RefusedError as error:
+            end = error.refused
+        answer = answer_of(end) if isinstance(end, Refused) else end
+        self._record(
+            Recorded(
+                write.caller, write.route, write.key, write.fingerprint, answer.status, answer.body, answer.headers
+            )
+        )
+        return answer
+
+    def inquire(self, inquiry: Inquiry) -> Answer:
+        routes = self._known[inquiry.caller, inquiry.key]
+        done = [row for row in routes.values() if row.route != TOMBSTONE]
+        if done:
+            newest = done[-1]
+            self._repeat(newest)
+            facts = {"state": "done", "route": newest.route, "status": newest.status, "body": newest.body}
+            return Answer(200, {"key": inquiry.key, **facts})
+        if TOMBSTONE in routes:
+            self._repeat(routes[TOMBSTONE])
+        else:
+            self._record(Recorded(inquiry.caller, TOMBSTONE, inquiry.key, b"", 0, None))
+        return Answer(200, {"key": inquiry.key, "state": "not_done", "route": None, "status": None, "body": None})
+
+    def _record(self, row: Recorded) -> None:
+        self.fresh.append(row)
+        self._known[row.caller, row.key][row.route] = row
+
+    def _repeat(self, row: Recorded) -> None:
+        self.repeated.add((row.caller, row.route, row.key))

@@ -1,0 +1,44 @@
+"""Turns every no into a problem document (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+
+from starlette.responses import Response
+
+from core.refusals import Answer, Reason, Refused
+
+PROBLEM = "application/problem+json"
+
+EXTRA_HEADERS = {
+    Reason.NO_PRIMARY: {"Retry-After": "1"},
+    Reason.TOO_BUSY: {"Retry-After": "2"},
+    Reason.NOT_AUTHENTICATED: {"WWW-Authenticate": "Bearer"},
+}
+
+
+def answer_of(refused: Refused) -> Answer:
+    """Say a refusal in the words of the API."""
+    reason = refused.reason
+    body: dict[str, object] = {
+        "type": f"urn:carbon-registry:refusal:{reason.code}",
+        "title": reason.sentence,
+        "status": reason.http_status,
+        "code": reason.code,
+        "next": reason.next_step,
+    }
+    if refused.detail:
+        body["detail"] = refused.detail
+    if refused.errors:
+        body["errors"] = [
+            {"line": error.line, "code": error.reason.code, "title": error.reason.sentence, "detail": error.detail}
+            for error in refused.errors
+        ]
+    return Answer(reason.http_status, body, EXTRA_HEADERS.get(reason, {}))
+
+
+def response_of(answer: Answer) -> Response:
+    """Put an answer on the wire."""
+    content = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
+    media_type = PROBLEM if answer.status >= 400 else "application/json"
+    return Response(content, answer.status, dict(answer.headers), media_type)

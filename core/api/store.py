@@ -1,0 +1,123 @@
+"""The rows of the edge itself: what became of each keyed request, and the probe's beats."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, text
+
+TOMBSTONE = "*"
+"""The route of a row that says: no request of this caller under this key was done, and none will be."""
+
+GROUPS_LOCK = 4_202_107_160_930
+"""Names the advisory lock of all write groups."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """What became of one request."""
+
+    caller: str
+    route: str
+    key: str
+    fingerprint: bytes
+    status: int
+    body: Mapping[str, object] | None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+ENTER = text("""
+SELECT set_config('idle_in_transaction_session_timeout', '5s', true), pg_advisory_xact_lock(:groups)
+""")
+
+
+def enter(connection: Connection) -> None:
+    """Wait until no other group is being written, by whichever process.
+
+    Two groups at a time could deadlock (one numbers an account, then a batch; the other the reverse), and a key
+    that one process carries out while another declares it not done would get two truths. Groups meet at the
+    ledger's batch counter anyway. A process that freezes inside its group is thrown out after five seconds.
+    """
+    connection.execute(ENTER, {"groups": GROUPS_LOCK})
+
+
+LOAD = text("""
+SELECT caller, route, key, fingerprint, status, body, headers
+FROM unnest(CAST(:callers AS text[]), CAST(:keys AS text[])) AS asked (caller, key) JOIN request USING (caller, key)
+ORDER BY created_at
+""")
+
+
+def load(connection: Connection, pairs: Collection[tuple[str, str]]) -> list[Recorded]:
+    """Return everything recorded under these pairs of caller and key, oldest first."""
+    callers, keys = [caller for caller, _ in pairs], [key for _, key in pairs]
+    rows = connection.execute(LOAD, {"callers": callers, "keys": keys}).mappings()
+    return [Recorded(**row) for row in rows]
+
+
+SAVE = text("""
+INSERT INTO request (caller, route, key, fingerprint, status, body, headers)
+SELECT caller, route, key, fingerprint, status, CAST(body AS json), CAST(headers AS json)
+FROM unnest(CAST(:callers AS text[]), CAST(:routes AS text[]), CAST(:keys AS text[]), CAST(:fingerprints AS bytea[]),
+            CAST(:statuses AS smallint[]), CAST(:bodies AS text[]), CAST(:headers AS text[]))
+     AS fresh (caller, route, key, fingerprint, status, body, headers)
+""")
+
+
+def save(connection: Connection, fresh: Sequence[Recorded]) -> None:
+    """Record what became of new requests."""
+    if not fresh:
+        return
+    columns = {
+        "callers": [row.caller for row in fresh],
+        "routes": [row.route for row in fresh],
+        "keys": [row.key for row in fresh],
+        "fingerprints": [row.fingerprint for row in fresh],
+        "statuses": [row.status for row in fresh],
+        "bodies": [_json(row.body) for row in fresh],
+        "headers": [_json(row.headers) for row in fresh],
+    }
+    connection.execute(SAVE, columns)
+
+
+TOUCH = text("""
+UPDATE request SET repeats = repeats + 1
+FROM unnest(CAST(:callers AS text[]), CAST(:routes AS text[]), CAST(:keys AS text[])) AS asked (caller, route, key)
+WHERE (request.caller, request.route, request.key) = (asked.caller, asked.route, asked.key)
+""")
+
+
+def touch(connection: Connection, repeated: Collection[tuple[str, str, str]]) -> None:
+    """Write something where a recorded answer is given again, so that the repeat waits for the standby as well."""
+    if not repeated:
+        return
+    callers, routes, keys = zip(*repeated, strict=True)
+    connection.execute(TOUCH, {"callers": list(callers), "routes": list(routes), "keys": list(keys)})
+
+
+BEAT = text("""
+INSERT INTO beat (probe, n) VALUES (:probe, :n)
+ON CONFLICT (probe) DO UPDATE SET n = greatest(beat.n, excluded.n), at = now()
+""")
+
+
+def beat(connection: Connection, *, probe: str, n: int) -> None:
+    """Note the probe's newest number; an older one that was held does not turn it back."""
+    connection.execute(BEAT, {"probe": probe, "n": n})
+
+
+LAST_BEAT = text("SELECT n, at FROM beat WHERE probe = :probe")
+
+
+def last_beat(connection: Connection, probe: str) -> tuple[int, datetime] | None:
+    """Return the probe's newest number and when it came."""
+    row = connection.execute(LAST_BEAT, {"probe": probe}).one_or_none()
+    return None if row is None else (row.n, row.at)
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

@@ -1,0 +1,154 @@
+"""What callers get back, described for /openapi.json; services build these bodies, nothing is checked against them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel
+
+
+class Problem(BaseModel):
+    """A refusal (RFC 9457) with its published code."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    next: str
+    detail: str | None = None
+    errors: list[dict[str, Any]] | None = None
+
+
+class Account(BaseModel):
+    """A registration account."""
+
+    number: str
+    name: str
+    kind: str
+    province: str
+    credit_code: str | None
+    bank: str
+    state: str
+
+
+class Accounts(BaseModel):
+    """One page; ``next`` goes into ``after`` for the page that follows."""
+
+    accounts: list[Account]
+    next: str | None
+
+
+class Holding(BaseModel):
+    """An amount of one asset in one bucket."""
+
+    asset: str
+    bucket: str
+    amount: int
+
+
+class Serials(BaseModel):
+    """A block of serial numbers, both ends included."""
+
+    first: str
+    last: str
+    tonnes: int
+
+
+class Holdings(BaseModel):
+    """What an account holds, by both accountings."""
+
+    account: str
+    holdings: list[Holding]
+    serials: list[Serials]
+
+
+class Task(BaseModel, extra="allow"):
+    """A proposal and what became of it, with what was proposed beside it."""
+
+    id: str
+    kind: str
+    state: str
+    proposed_by: str
+    decided_by: str | None
+    outcome: dict[str, Any] | None
+
+
+class Transfer(BaseModel):
+    """A transfer that is done."""
+
+    id: str
+    from_account: str
+    to_account: str
+    asset: str
+    amount: int
+    market_day: str
+
+
+class Deposit(BaseModel):
+    """A notice of credit that is booked."""
+
+    message_id: str
+    entries: int
+    total_fen: int
+
+
+class KeyState(BaseModel):
+    """What became of a key: ``done`` with its answer, or ``not_done``, and then it never will be."""
+
+    key: str
+    state: str
+    route: str | None
+    status: int | None
+    body: dict[str, Any] | None
+
+
+class Clock(BaseModel):
+    """Business time in the market's zone."""
+
+    now: str
+    market_day: str
+
+
+class MarketDay(BaseModel, extra="allow"):
+    """A market day: how far it has come, what came in, what is broken."""
+
+    day: str
+    state: str
+
+
+class Report(BaseModel):
+    """A daily clearing report."""
+
+    text: str
+    figures: dict[str, Any]
+
+
+class Trade(BaseModel):
+    """A trade whose both legs are in the ledger."""
+
+    appl_seq: int
+    trade_id: str
+    mode: str
+    product: str
+    buyer: str
+    seller: str
+    quantity: int
+    price_fen: int
+    amount_fen: int
+    executed_at: str
+
+
+class Trades(BaseModel):
+    """A page of settled trades; ``next`` goes into ``after`` for the page that follows."""
+
+    day: str
+    trades: list[Trade]
+    next: int | None
+
+
+class Beat(BaseModel):
+    """The probe's newest number and when it was written."""
+
+    probe: str
+    n: int
+    at: str | None = None
