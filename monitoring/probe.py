@@ -12,6 +12,8 @@ import signal
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Thread
+from wsgiref.simple_server import WSGIServer
 
 import httpx
 from prometheus_client import start_http_server
@@ -163,17 +165,17 @@ class Probe:
         self._endpoint = endpoint
         self._ticks: set[asyncio.Task[None]] = set()
         self._failing_since: float | None = None
+        self._shown: tuple[WSGIServer, Thread] | None = None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Tick until told to stop; ticks that are still open then count neither way."""
         clock = asyncio.get_running_loop().time
         begun, first_number = clock(), int(time.time() * _NUMBERS_PER_S)
         tally = Tally(patience_until=begun + self._settings.patience_s)
-        index, shown = 0, False
+        index = 0
         while not stop.is_set():
-            if tally.counting_since is not None and not shown:
+            if tally.counting_since is not None and self._shown is None:
                 self._show_metrics()
-                shown = True
             late_s = clock() - (begun + index * _PERIOD_S)
             if late_s > TICK_LIMIT_S:
                 index = int((clock() - begun) / _PERIOD_S)
@@ -185,6 +187,7 @@ class Probe:
         for task in self._ticks:
             task.cancel()
         await asyncio.gather(*self._ticks, return_exceptions=True)
+        self._hide_metrics()
 
     def _start(self, number: int, tally: Tally) -> None:
         task = asyncio.create_task(self._tick(number, tally))
@@ -203,7 +206,7 @@ class Probe:
                 READ_SECONDS.observe(clock() - written)
         except TimeoutError:
             failure = "no answer in time"
-        except (NotGoodError, _TryElsewhereError, ValueError, AttributeError) as error:  # the last two: not our JSON
+        except (NotGoodError, _TryElsewhereError, ValueError, TypeError, AttributeError) as error:  # or not our JSON
             failure = str(error)
         tally.count(good=not failure, at=clock())
         self._tell(failure, clock())
@@ -211,7 +214,14 @@ class Probe:
     def _show_metrics(self) -> None:
         """Open the port of the metrics, with the first sample: what is scraped before it would look like an outage."""
         host, _, port = self._settings.listen.rpartition(":")
-        start_http_server(int(port), addr=host)
+        self._shown = start_http_server(int(port), addr=host)
+
+    def _hide_metrics(self) -> None:
+        if self._shown is not None:
+            server, thread = self._shown
+            server.shutdown()
+            server.server_close()
+            thread.join()
 
     def _tell(self, failure: str, at: float) -> None:
         if failure and self._failing_since is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -93,10 +94,15 @@ def orders(state: Path) -> list[Order]:
     for line in file.read_text(encoding="utf-8").splitlines():
         try:
             entry = json.loads(line)
-            found.append(Order(float(entry["at"]), up=entry["event"] == "up"))
+            found.append(Order(_epoch_s(entry["at"]), up=entry["event"] == "up"))
         except (ValueError, KeyError, TypeError):
             continue
     return found
+
+
+def _epoch_s(at: float | str) -> float:
+    """Read a moment: epoch seconds, or ISO 8601 with its offset."""
+    return datetime.fromisoformat(at).timestamp() if isinstance(at, str) else float(at)
 
 
 def _joined(matrix: Sequence[dict[str, Any]]) -> list[Sample]:
