@@ -150,6 +150,32 @@ def list_accounts(connection: Connection, _caller: Caller, body: Mapping[str, An
     return Answer(200, {"accounts": [account.body for account in found[:limit]], "next": more})
 
 
+def transfers(connection: Connection, _caller: Caller, number: str, *, after: str, limit: int) -> Answer | Refused:
+    """Return a page of the account's transfers in the order of booking; ``next`` is the cursor of the page after."""
+    found = _find(connection, number)
+    if isinstance(found, Refused):
+        return found
+    after = after or "0-0"
+    batch, _, position = after.partition("-")
+    if not (after.isascii() and batch.isdigit() and position.isdigit() and len(batch) < 19 and len(position) < 10):
+        return Refused(Reason.MALFORMED, "after: what `next` of the page before said.")
+    booked = ledger.statement(connection, number, after=(int(batch), int(position)), limit=limit)
+    listed = [
+        {
+            "id": entry.id,
+            "from_account": entry.giver,
+            "to_account": entry.taker,
+            "asset": entry.asset,
+            "amount": entry.amount,
+            "type": entry.type,
+            "market_day": entry.market_day.isoformat(),
+        }
+        for entry in booked
+    ]
+    more = f"{booked[-1].batch}-{booked[-1].position}" if len(booked) == limit else None
+    return Answer(200, {"account": number, "transfers": listed, "next": more})
+
+
 def transfer(
     connection: Connection, caller: Caller, body: Mapping[str, Any], *, free_transfers: bool
 ) -> Answer | Refused:

@@ -18,6 +18,7 @@ from core.api import store, views
 from core.api.calls import Call, StrictRoute, call
 from core.api.commands import show_clock
 from core.approvals import service as approvals
+from core.approvals.rules import Caller
 from core.day import service as days
 from core.refusals import Answer, Reason, Refused
 from core.reports import service as reports
@@ -50,6 +51,18 @@ async def account(call: ByAnyone, number: Number) -> Response:
 async def holdings(call: ByAnyone, number: Number) -> Response:
     """Show what an account holds: amounts by bucket, and serial numbers."""
     return await call.read(lambda connection: accounts.holdings(connection, call.caller, number))
+
+
+@router.get("/v1/accounts/{number}/transfers", response_model=views.Statement, tags=["holdings"])
+async def statement(
+    call: ByAnyone, number: Number, after: After = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
+) -> Response:
+    """List the account's transfers in the order in which they were booked."""
+    return await call.read(partial(_statement, caller=call.caller, number=number, after=after, limit=limit))
+
+
+def _statement(connection: Connection, *, caller: Caller, number: str, after: str, limit: int) -> Answer | Refused:
+    return accounts.transfers(connection, caller, number, after=after, limit=limit)
 
 
 @router.get("/v1/tasks/{task}", response_model=views.Task, tags=["approvals"])

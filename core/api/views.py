@@ -62,6 +62,26 @@ class Holdings(BaseModel):
     serials: list[Serials]
 
 
+class BookedTransfer(BaseModel):
+    """A transfer as the ledger has it."""
+
+    id: str
+    from_account: str
+    to_account: str
+    asset: str
+    amount: int
+    type: str
+    market_day: str
+
+
+class Statement(BaseModel):
+    """One page of an account's transfers, oldest first; ``next`` goes into ``after``."""
+
+    account: str
+    transfers: list[BookedTransfer]
+    next: str | None
+
+
 class Task(BaseModel, extra="allow"):
     """A proposal and what became of it, with what was proposed beside it."""
 

@@ -114,6 +114,18 @@ SELECT owner, asset, bucket, balance AS amount FROM ledger_account
 WHERE owner = ANY(CAST(:owners AS text[])) ORDER BY owner, asset, bucket
 """)
 
+# Read in the order of booking: a page costs a walk from its cursor, and the table needs no index that only readers use.
+STATEMENT = text("""
+WITH own AS MATERIALIZED (SELECT id FROM ledger_account WHERE owner = :owner)
+SELECT t.batch, t.position, t.id, d.owner AS giver, c.owner AS taker, t.asset, t.amount, t.type, t.market_day
+FROM transfer t
+JOIN ledger_account d ON d.id = t.debit
+JOIN ledger_account c ON c.id = t.credit
+WHERE (t.batch, t.position) > (:batch, :position)
+  AND (t.debit IN (SELECT id FROM own) OR t.credit IN (SELECT id FROM own))
+ORDER BY t.batch, t.position LIMIT :limit
+""")
+
 IMBALANCE = text("SELECT asset, sum(balance) FROM ledger_account GROUP BY asset ORDER BY asset")
 
 DRIFTED = text("""
@@ -151,6 +163,21 @@ class Balance:
     asset: str
     bucket: str
     amount: int
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """A transfer as it stands in the ledger, between owners."""
+
+    batch: int
+    position: int
+    id: str
+    giver: str
+    taker: str
+    asset: str
+    amount: int
+    type: str
+    market_day: date
 
 
 def post(connection: Connection, transfers: Sequence[Transfer], *, market_day: date) -> None:
@@ -253,6 +280,12 @@ def post_staged(connection: Connection, *, market_day: date) -> int:
 def balances(connection: Connection, owners: Sequence[str]) -> list[Balance]:
     """Return every balance of the owners, empty ones too."""
     return [Balance(**row) for row in connection.execute(BALANCES, {"owners": list(owners)}).mappings()]
+
+
+def statement(connection: Connection, owner: str, *, after: tuple[int, int], limit: int) -> list[Booked]:
+    """Return the owner's transfers that were booked after the given batch and position, oldest first."""
+    page = {"owner": owner, "batch": after[0], "position": after[1], "limit": limit}
+    return [Booked(**row) for row in connection.execute(STATEMENT, page).mappings()]
 
 
 def imbalance(connection: Connection) -> dict[str, int]:
