@@ -1,0 +1,228 @@
+"""Account numbers, applications and the order in which a transfer is refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.accounts.rules import (
+    Account,
+    Application,
+    Side,
+    check,
+    decide_transfer,
+    judge_batch,
+    number_of,
+    read_application,
+    read_order,
+    vintage_of,
+)
+from core.ledger.rules import SYSTEM_OWNERS, Place, Transfer, is_amount, place_of
+from core.quantities import MAX_AMOUNT, Vintage
+from core.refusals import LineError, Reason, Refused
+
+GIVER, TAKER = number_of("E", "42", 1), number_of("I", "31", 2)
+AT = datetime(2021, 7, 16, tzinfo=UTC)
+
+
+def account(number: str, state: str = "OPEN") -> Account:
+    return Account(number, "A firm", None, state, "B001", AT, None)
+
+
+def test_the_registry_s_own_accounts_have_the_numbers_of_the_first_migration() -> None:
+    ours = {number_of("S", "00", serial) for serial in range(1, 7)}
+    assert ours == SYSTEM_OWNERS
+
+
+@given(st.sampled_from("EIPS"), st.integers(0, 99), st.integers(1, 10**8 - 1))
+def test_every_number_checks(kind: str, province: int, serial: int) -> None:
+    assert check(number_of(kind, f"{province:02d}", serial))
+
+
+@given(st.integers(1, 10**8 - 1), st.integers(0, 7), st.integers(1, 9))
+def test_one_wrong_digit_never_checks(serial: int, place: int, by: int) -> None:
+    right = number_of("E", "42", serial)
+    at = 4 + place
+    assert not check(right[:at] + str((int(right[at]) + by) % 10) + right[at + 1 :])
+
+
+@given(st.integers(1, 10**8 - 1), st.integers(0, 6))
+def test_two_neighbours_exchanged_never_check(serial: int, place: int) -> None:
+    right, at = number_of("E", "42", serial), 4 + place
+    wrong = right[:at] + right[at + 1] + right[at] + right[at + 2 :]
+    assert wrong == right or not check(wrong)
+
+
+@pytest.mark.parametrize(
+    "text", ["", "E42", "X42-00000001-00", "E42-00000001-53\n", "E٤٢-00000001-53", "e42-00000001-11"]
+)
+def test_what_does_not_look_like_a_number_does_not_check(text: str) -> None:
+    assert not check(text)
+
+
+@pytest.mark.parametrize(
+    ("kind", "province", "serial"), [("X", "42", 1), ("E", "4", 1), ("E", "42", 0), ("E", "42", 10**8)]
+)
+def test_no_number_is_made_of_nonsense(kind: str, province: str, serial: int) -> None:
+    with pytest.raises(ValueError, match="no account number"):
+        number_of(kind, province, serial)
+
+
+GOOD = {"name": "湖北发电有限公司", "kind": "E", "province": "42", "credit_code": "91420000MA4KXXXX0A", "bank": "B001"}
+
+
+def test_a_good_application_is_read() -> None:
+    assert read_application(GOOD) == Application("E", "42", GOOD["name"], GOOD["credit_code"], "B001")
+    assert read_application({"name": "X", "kind": "P", "province": "31"}) == Application("P", "31", "X", None, "B001")
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "reason"),
+    [
+        ("name", None, Reason.MALFORMED),
+        ("name", " ", Reason.MALFORMED),
+        ("name", "a\x00b", Reason.MALFORMED),
+        ("name", "\ud800", Reason.MALFORMED),
+        ("name", "x" * 201, Reason.MALFORMED),
+        ("name", ["x"], Reason.MALFORMED),
+        ("kind", "S", Reason.MALFORMED),
+        ("kind", {"a": 1}, Reason.MALFORMED),
+        ("province", 42, Reason.MALFORMED),
+        ("province", "4２", Reason.MALFORMED),
+        ("credit_code", "short", Reason.MALFORMED),
+        ("credit_code", 5, Reason.MALFORMED),
+        ("bank", "B999", Reason.BANK_UNKNOWN),
+        ("bank", None, Reason.BANK_UNKNOWN),
+        ("bank", [], Reason.BANK_UNKNOWN),
+    ],
+)
+def test_a_wrong_field_is_refused_by_name(field: str, value: object, reason: Reason) -> None:
+    refused = read_application({**GOOD, field: value})
+    assert isinstance(refused, Refused)
+    assert refused.reason == reason
+
+
+def test_a_batch_names_every_wrong_line() -> None:
+    good = Application("E", "42", "X", "91420000MA4KXXXX0A", "B001")
+    read = [good, Refused(Reason.MALFORMED, "name"), good, Application("E", "42", "Y", "TAKEN", "B001")]
+    refused = judge_batch(read, taken={"TAKEN"})
+
+    assert isinstance(refused, Refused)
+    assert refused.reason == Reason.MALFORMED
+    assert refused.errors == (
+        LineError(2, Reason.MALFORMED, "name"),
+        LineError(3, Reason.SUBJECT_HAS_ACCOUNT, "91420000MA4KXXXX0A"),
+        LineError(4, Reason.SUBJECT_HAS_ACCOUNT, "TAKEN"),
+    )
+
+
+NUMBERS_THAT_ARE_NO_QUANTITY = [
+    0,
+    -1,
+    True,
+    1.0,
+    0.5,
+    "1",
+    None,
+    [],
+    MAX_AMOUNT + 1,
+    10**400,
+    float("nan"),
+    float("inf"),
+]
+
+
+@pytest.mark.parametrize("value", NUMBERS_THAT_ARE_NO_QUANTITY)
+def test_only_positive_whole_numbers_in_range_are_amounts(value: object) -> None:
+    assert not is_amount(value)
+
+
+def test_the_largest_amount_the_database_can_write_is_an_amount() -> None:
+    assert is_amount(MAX_AMOUNT)
+
+
+# Each row breaks one more rule than the row below it; the topmost reason wins.
+REFUSALS = [
+    ({"source": None}, Reason.SOURCE_UNKNOWN),
+    ({"source": "APPLIED"}, Reason.SOURCE_NOT_OPEN),
+    ({"with_exchange": True}, Reason.SOURCE_WITH_EXCHANGE),
+    ({"free": False}, Reason.TRANSFER_CLOSED),
+    ({"target": None}, Reason.TARGET_UNKNOWN),
+    ({"target": "CLOSED"}, Reason.TARGET_NOT_OPEN),
+    ({"amount": 0}, Reason.QUANTITY_INVALID),
+    ({"target_has": MAX_AMOUNT, "amount": 11}, Reason.QUANTITY_INVALID),
+    ({"known": False}, Reason.PRODUCT_UNKNOWN),
+    ({"amount": 11}, Reason.INSUFFICIENT_UNITS),
+]
+
+
+@pytest.mark.parametrize("first", range(len(REFUSALS)))
+def test_the_first_reason_in_precedence_refuses_a_transfer(first: int) -> None:
+    facts: dict[str, object] = {}
+    for broken, _ in reversed(REFUSALS[first:]):
+        facts |= broken
+    decision = decide(facts)
+
+    assert isinstance(decision, Refused)
+    assert decision.reason == REFUSALS[first][1]
+
+
+def test_the_published_order_of_reasons_is_the_order_of_the_table() -> None:
+    order = [list(Reason).index(reason) for _, reason in REFUSALS]
+    assert order == sorted(order)
+
+
+def decide(facts: dict[str, object]) -> int | Refused:
+    states = {"source": facts.get("source", "OPEN"), "target": facts.get("target", "OPEN")}
+    sides = {side: account(GIVER, str(state)) if state else None for side, state in states.items()}
+    order = read_order(
+        {"from_account": GIVER, "to_account": TAKER, "asset": "CEA-2019", "amount": facts.get("amount", 10)}
+    )
+    assert not isinstance(order, Refused)
+    target_has = facts.get("target_has", 0)
+    assert isinstance(target_has, int)
+    return decide_transfer(
+        order,
+        source=Side(sides["source"], 10),
+        target=Side(sides["target"], target_has),
+        with_exchange=bool(facts.get("with_exchange", False)),
+        known_product=bool(facts.get("known", True)),
+        free_transfers=bool(facts.get("free", True)),
+    )
+
+
+def test_all_that_is_there_may_move() -> None:
+    assert decide({}) == 10
+
+
+def test_a_transfer_has_two_accounts_of_subjects() -> None:
+    ours = min(SYSTEM_OWNERS)
+    for giver, taker, reason in [(GIVER, GIVER, Reason.TARGET_IS_SOURCE), (GIVER, ours, Reason.NUMBER_INVALID),
+                                 (ours, TAKER, Reason.NUMBER_INVALID)]:  # fmt: skip
+        order = read_order({"from_account": giver, "to_account": taker, "asset": "CNY", "amount": 1})
+        assert not isinstance(order, Refused)
+        sides = {"source": Side(account(giver), 9), "target": Side(account(taker), 0)}
+        refused = decide_transfer(order, **sides, with_exchange=False, known_product=True, free_transfers=True)
+        assert isinstance(refused, Refused)
+        assert refused.reason == reason
+
+
+@pytest.mark.parametrize("asset", ["CEA-1999", "CEA-2019\n", "CEA-２０１９", "cea-2019", "CNY", None, 2019])
+def test_only_a_product_has_a_vintage(asset: object) -> None:
+    assert vintage_of(asset) is None
+    assert vintage_of("CEA-2019") == Vintage(2019)
+
+
+def test_a_transfer_that_makes_no_sense_cannot_even_be_written_down() -> None:
+    here, there = place_of(GIVER, "CNY"), place_of(TAKER, "CNY")
+    for debit, credit, amount in [
+        (here, here, 1),
+        (here, there, 0),
+        (here, there, True),
+        (here, Place(TAKER, "CEA-2019", "available"), 1),
+    ]:
+        with pytest.raises(ValueError, match="a transfer"):
+            Transfer("x", debit, credit, amount, "TRANSFER", "r")
