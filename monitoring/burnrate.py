@@ -58,8 +58,8 @@ def groups(objective: Objective) -> list[dict[str, Any]]:
         _group(f"slo-clock-{identity}", f"{SCRAPE_S}s", [_clock()]),
         _group(f"sloth-slo-sli-recordings-{identity}", "5s", _ratios(SHORT_WINDOWS, labels)),
         # A month of samples a second is not read every five seconds.
-        _group(f"sloth-slo-sli-recordings-long-{identity}", "15s", _ratios(LONG_WINDOWS, labels)),
-        _group(f"sloth-slo-meta-recordings-{identity}", "15s", _meta(objective, labels)),
+        _group(f"sloth-slo-sli-recordings-long-{identity}", "10s", _ratios(LONG_WINDOWS, labels)),
+        _group(f"sloth-slo-meta-recordings-{identity}", "5s", _meta(objective, labels)),
         _group(f"sloth-slo-alerts-{identity}", "5s", _alerts(objective, labels)),
     ]
 

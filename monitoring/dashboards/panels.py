@@ -10,6 +10,7 @@ from core.telemetry import (
     LEDGER_IMBALANCE,
     LINK_UP,
     TRADES_BOOKED,
+    UNITS_DIFFERENCE,
     WRITE_GROUP_SIZE,
     WRITE_QUEUE_DEPTH,
     WRITES_HELD,
@@ -193,7 +194,9 @@ def _quantile(share: str) -> str:
 
 
 def _writes() -> tuple[Panel, ...]:
-    grouped, commits = (f"sum(rate({name_of(WRITE_GROUP_SIZE, part)}{_RATE}))" for part in ("sum", "count"))
+    # Every process of ours shows the unlabelled metrics of core, at zero: only the API's mean anything.
+    api = '{job="api"}'
+    grouped, commits = (f"sum(rate({name_of(WRITE_GROUP_SIZE, part)}{api}{_RATE}))" for part in ("sum", "count"))
     return (
         Panel(
             "Write group size",
@@ -211,7 +214,7 @@ def _writes() -> tuple[Panel, ...]:
             "none",
             8,
             8,
-            (Query(f"sum by (node) ({name_of(WRITE_QUEUE_DEPTH)})", "{{node}}"),),
+            (Query(f"sum by (node) ({name_of(WRITE_QUEUE_DEPTH)}{api})", "{{node}}"),),
         ),
         Panel(
             "Writes held",
@@ -220,9 +223,14 @@ def _writes() -> tuple[Panel, ...]:
             "wps",
             8,
             8,
-            (Query(f"sum by (node) (rate({name_of(WRITES_HELD)}{_RATE}))", "{{node}}"),),
+            (Query(f"sum by (node) (rate({name_of(WRITES_HELD)}{api}{_RATE}))", "{{node}}"),),
         ),
     )
+
+
+def _none_while(job: str) -> str:
+    """Zero as long as a process of that job answers; no sample when none does: silence must not look like zero."""
+    return f'0 * count(up{{job="{job}"}} == 1)'
 
 
 def _market() -> tuple[Panel, ...]:
@@ -236,7 +244,7 @@ def _market() -> tuple[Panel, ...]:
             12,
             8,
             # Outcomes have no series before the first trade; without any intake the panel stays empty, and should.
-            (Query(f'{booked} or 0 * count(up{{job="intake"}} == 1)', "{{outcome}}"),),
+            (Query(f"{booked} or {_none_while('intake')}", "{{outcome}}"),),
         ),
         Panel(
             "State of the market day",
@@ -245,7 +253,7 @@ def _market() -> tuple[Panel, ...]:
             "none",
             12,
             8,
-            (Query(f'max by (state) ({name_of(DAY_STATE)}) or 0 * count(up{{job="settle"}} == 1)', "{{state}}"),),
+            (Query(f"max by (state) ({name_of(DAY_STATE)})", "{{state}}"),),
             words=((0, " ", "transparent"), (1, "here", GREEN)),
         ),
     )
@@ -255,12 +263,17 @@ def _foundations() -> tuple[Panel, ...]:
     return (
         Panel(
             "Conservation",
-            "Sum of all balances of an asset, the outside world's counter-accounts included. Anything but 0 is a loss.",
+            "Sum of all balances of an asset, the outside world's counter-accounts included, and the number of "
+            "holdings on which ledger and units disagree. Anything but 0 is an alarm.",
             "stat",
             "none",
             8,
             6,
-            (Query(f"max by (asset) (abs({name_of(LEDGER_IMBALANCE)}))", "{{asset}}"),),
+            (
+                # A registry in which nobody holds anything yet has no asset to add up.
+                Query(f"max by (asset) (abs({name_of(LEDGER_IMBALANCE)})) or {_none_while('settle')}", "{{asset}}"),
+                Query(f'max({name_of(UNITS_DIFFERENCE)}{{job="settle"}})', "units against ledger"),
+            ),
             steps=((None, GREEN), (1, RED)),
         ),
         Panel(
