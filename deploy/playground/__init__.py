@@ -1,1 +1,1 @@
-"""A whole registry as real processes on one machine."""
+"""The whole system as real processes on one machine."""
