@@ -27,8 +27,8 @@ from core.units import store as units
 def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
     """Apply to hand units in; they are held at once and handed in on approval.
 
-    Possible while the exchange has the day's opening data but does not trade on it: whoever starts trading
-    sends what is still available. Once it trades, the units may be sold at any moment, so it must wait.
+    Once the exchange trades on the account's opening data, its units may be sold at any moment: then it must wait.
+    Before trading starts it need not, although the opening data then say more than the account has left.
     """
     application = refuse_unless(caller, MAKER) or read_application(body)
     if isinstance(application, Refused):
