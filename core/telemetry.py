@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Mapping, MutableMapping
+
 import structlog
 from prometheus_client import Counter, Gauge, Histogram
 
@@ -27,6 +30,8 @@ LINK_GARBLED = Counter("registry_link_garbled_total", "Frames ignored as garbled
 LINK_READ_LAG = Gauge("registry_link_read_lag_seconds", "SendingTime against now, last message.", ["line"])
 INTAKE_LEADER = Gauge("registry_intake_leader", "1 on the intake that books.")
 INTAKE_NEXT_SEQ = Gauge("registry_intake_next_seq", "Durable watermark + 1, of the current market day.")
+INTAKE_MISSING = Gauge("registry_intake_missing", "Numbers that no line has brought though a line has gone past them.")
+TRADES_QUARANTINED = Counter("registry_trades_quarantined_total", "Numbers that came with two different bodies.")
 TRADES_BOOKED = Counter("registry_trades_booked_total", "Trades made durable.", ["outcome"])
 
 DAY_STATE = Gauge("registry_day_state", "1 for the state the newest market day is in.", ["state"])
@@ -39,14 +44,19 @@ log = structlog.get_logger()
 
 
 def bind_service(name: str, **facts: str) -> None:
-    """Write JSON logs and give every line of this process its service name."""
+    """Write JSON logs to standard error and give every line of this process, of every thread, its service name."""
+    ours = {"service": name, **facts}
+
+    def name_service(_logger: object, _method: str, event: MutableMapping[str, object]) -> Mapping[str, object]:
+        return {**ours, **event}
+
     structlog.configure(
         processors=[
-            structlog.contextvars.merge_contextvars,
+            name_service,
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
             structlog.processors.format_exc_info,
             structlog.processors.JSONRenderer(ensure_ascii=False),
-        ]
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
     )
-    structlog.contextvars.bind_contextvars(service=name, **facts)
