@@ -57,5 +57,5 @@ def emitters(day: PublishedDay, *, seed: int, run: str) -> list[Emitter]:
         tonnes, cash = dice.randint(*HOLDING_T), dice.randint(*CASH_FEN)
         if n <= MAJORS:
             tonnes, cash = tonnes + traded_t, cash + traded_fen
-        firms.append(Emitter(f"Emitter {n:04d}", province, f"91{province}{run}{n:06d}", tonnes, cash))
+        firms.append(Emitter(f"Emitter {n:04d}", province, f"91{province}{run}{n:08d}", tonnes, cash))
     return firms
