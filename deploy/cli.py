@@ -17,6 +17,7 @@ from rich.live import Live
 from chaos import cli as chaos_cli
 from chaos.session import Target
 from core import cli as core_cli
+from deploy.demo.cli import demo
 from deploy.playground import lifecycle, screen, tokens
 from deploy.playground.preflight import CannotStartError
 from deploy.playground.state import State, default_state
@@ -30,6 +31,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
+app.command()(demo)
 app.add_typer(core_cli.day_app, name="day")
 app.add_typer(core_cli.account_app, name="account")
 app.add_typer(chaos_cli.app, name="drill")
