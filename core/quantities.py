@@ -110,3 +110,19 @@ def half_up(numerator: int, denominator: int) -> int:
         raise ValueError("half_up divides by a positive number")
     rounded = (2 * abs(numerator) + denominator) // (2 * denominator)
     return rounded if numerator >= 0 else -rounded
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """A figure on which two parties do not agree; the day stops until people have closed it."""
+
+    level: str
+    """``total``, ``account`` or ``trade``: how far down the difference was located."""
+    party: str
+    """Who or what holds the other figure: the exchange, a bank's code, ``opening``, ``units``."""
+    account: str
+    asset: str
+    expected: int | str
+    """The registry's figure."""
+    actual: int | str
+    """The other one."""

@@ -32,8 +32,8 @@ CREATE TABLE request (
     key text NOT NULL,
     fingerprint bytea NOT NULL,
     status smallint NOT NULL,
-    body jsonb NOT NULL,
-    headers jsonb NOT NULL DEFAULT '{}',
+    body json NOT NULL,
+    headers json NOT NULL DEFAULT '{}',
     created_at timestamptz NOT NULL DEFAULT now(),
     repeats integer NOT NULL DEFAULT 0,
     CONSTRAINT request_once PRIMARY KEY (caller, route, key)
@@ -193,6 +193,14 @@ CREATE TABLE trade (
 COMMENT ON COLUMN trade.received_row IS 'The canonical row as received, where columns cannot rebuild it (refused).';
 CREATE UNIQUE INDEX trade_id_once ON trade (market_day, trade_id) WHERE refusal IS NULL;
 
+CREATE VIEW effective_trade AS
+SELECT market_day, appl_id, appl_seq, trade_id, mode, product, buyer, seller, quantity, price_fen, amount_fen, executed_at
+FROM trade t
+WHERE refusal IS NULL AND kind IN ('N', 'R')
+  AND NOT EXISTS (SELECT FROM trade c WHERE c.market_day = t.market_day AND c.refusal IS NULL AND c.kind IN ('C', 'R')
+                  AND c.refers_to = t.trade_id);
+COMMENT ON VIEW effective_trade IS 'What is cleared: accepted trades that no later message cancelled or corrected.';
+
 CREATE TABLE trade_quarantine (
     id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     market_day date NOT NULL,
@@ -282,6 +290,15 @@ CREATE TABLE daily_report (
     figures jsonb NOT NULL,
     published_at timestamptz NOT NULL DEFAULT now()
 );
+CREATE TABLE bank_notice (
+    bank text NOT NULL,
+    message_id text NOT NULL,
+    fingerprint bytea NOT NULL,
+    answer jsonb NOT NULL,
+    received_at timestamptz NOT NULL DEFAULT now(),
+    CONSTRAINT bank_notice_once PRIMARY KEY (bank, message_id)
+);
+COMMENT ON TABLE bank_notice IS 'Every notice of credit that was booked: the same message is booked once.';
 CREATE TABLE outbox (
     id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     topic text NOT NULL,
@@ -311,7 +328,7 @@ END $$;
 
 APPEND_ONLY = (
     "ledger_batch", "transfer", "unit_issue", "unit_move", "trade", "trade_quarantine", "link_event",
-    "market_day_event", "opening_position", "obligation", "confirmation", "daily_report", "audit_event",
+    "market_day_event", "opening_position", "obligation", "confirmation", "daily_report", "bank_notice", "audit_event",
 )  # fmt: skip
 MUTABLE = (
     "business_clock", "counter", "request", "beat", "account", "task", "ledger_account", "intake", "market_day",
@@ -331,4 +348,4 @@ def upgrade() -> None:
     for table in MUTABLE:
         op.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO registry_app")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON unit_block TO registry_app")  # blocks split and merge
-    op.execute("GRANT SELECT ON alembic_version, transfer_line TO registry_app")
+    op.execute("GRANT SELECT ON alembic_version, transfer_line, effective_trade TO registry_app")

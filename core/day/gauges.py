@@ -1,0 +1,47 @@
+"""The numbers an operator watches: the state of the newest day, and whether both accountings hold."""
+
+from __future__ import annotations
+
+import time
+
+from sqlalchemy import Connection, Engine
+
+from core.day import store
+from core.day.rules import COURSE, State
+from core.db.transaction import read
+from core.ledger import store as ledger
+from core.settlement import store as settlement_store
+from core.telemetry import DAY_STATE, LEDGER_IMBALANCE, TRADES_UNSETTLED, UNITS_DIFFERENCE
+
+PROOFS_EVERY_S = 5.0
+
+
+class Gauges:
+    """Refreshes the day's state at every call, and the proofs every few seconds."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._proofs_due = 0.0
+
+    def refresh(self) -> None:
+        """Set the gauges from the primary."""
+        with_proofs = time.monotonic() >= self._proofs_due
+        read(self._engine, lambda c: _set(c, with_proofs=with_proofs), within_s=60.0)
+        if with_proofs:
+            self._proofs_due = time.monotonic() + PROOFS_EVERY_S
+
+
+def _set(connection: Connection, *, with_proofs: bool) -> None:
+    newest = store.newest(connection)
+    for state in State:
+        DAY_STATE.labels(state).set(newest is not None and newest.state is state)
+    if not with_proofs:
+        return
+    for asset, total in ledger.imbalance(connection).items():
+        LEDGER_IMBALANCE.labels(asset).set(total)
+    UNITS_DIFFERENCE.set(len(settlement_store.differences(connection)))
+    unsettled = 0
+    for found in store.unfinished(connection):
+        if COURSE.index(found.state) < COURSE.index(State.DELIVERED):
+            unsettled += settlement_store.effective_count(connection, found.day)
+    TRADES_UNSETTLED.set(unsettled)

@@ -1,0 +1,92 @@
+"""Opening data: what every open account may sell and spend on a day, frozen, hashed and versioned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection
+
+from core.day import store
+from core.day.rules import Opening, State, opening_hash
+from core.ledger import store as ledger
+from core.outbox import store as outbox
+from core.quantities import CASH
+
+TOPIC = "opening"
+"""Topic of the outbox row that sends opening data to the exchange."""
+
+
+@dataclass(frozen=True, slots=True)
+class OpeningData:
+    """One version of a day's opening data."""
+
+    day: date
+    version: int
+    hash: str
+    positions: list[tuple[str, str, int]]
+
+    @property
+    def totals(self) -> dict[str, int]:
+        """Sum of each asset over all accounts."""
+        sums: dict[str, int] = {}
+        for _, asset, amount in self.positions:
+            sums[asset] = sums.get(asset, 0) + amount
+        return sums
+
+    def message(self, previous_close_fen: Mapping[str, int]) -> dict[str, Any]:
+        """Return what the exchange is sent."""
+        return {
+            "day": self.day.isoformat(),
+            "version": self.version,
+            "previous_close_fen": dict(previous_close_fen),
+            "positions": [list(position) for position in self.positions],
+            "totals": self.totals,
+            "hash": self.hash,
+        }
+
+
+def open_first(connection: Connection, asked: Opening, *, worker: str) -> OpeningData:
+    """Write a new day in its first state, with version 1 of its opening data."""
+    store.insert(
+        connection,
+        asked.day,
+        previous_close_fen=asked.previous_close_fen,
+        cumulative_t=asked.cumulative_t,
+        cumulative_fen=asked.cumulative_fen,
+    )
+    store.move(connection, asked.day, before=None, after=State.OPENING_SENT, worker=worker)
+    return build(connection, asked.day, products=sorted(asked.previous_close_fen))
+
+
+def build(connection: Connection, day: date, *, products: Sequence[str], version: int = 1) -> OpeningData:
+    """Freeze what every open account holds available, and put it into the outbox for the exchange.
+
+    What was bought on earlier days may be sold from now on, so it is made available first.
+    """
+    store.lock_balances(connection)
+    ledger.stage(connection)
+    store.stage_releases(connection, day)
+    ledger.post_staged(connection, market_day=day)
+    store.insert_positions(connection, day, version, assets=[*products, CASH])
+    positions = store.positions(connection, day, version)
+    hashed = opening_hash(positions)
+    store.insert_opening(connection, day, version, positions=len(positions), hashed=hashed)
+    outbox.put(connection, TOPIC, f"{day}:{version}", {"day": day.isoformat(), "version": version})
+    return OpeningData(day, version, hashed, positions)
+
+
+def latest(connection: Connection, day: date) -> OpeningData:
+    """Read the newest version of the day's opening data."""
+    version, hashed = store.latest_opening(connection, day)
+    return OpeningData(day, version, hashed, store.positions(connection, day, version))
+
+
+def acknowledge(connection: Connection, day: date, version: int) -> None:
+    """Note that the exchange has this version, and take it out of the outbox."""
+    store.acknowledge_opening(connection, day, version)
+    for message in outbox.waiting(connection, TOPIC):
+        if message.reference == f"{day}:{version}":
+            outbox.delivered(connection, message)

@@ -1,0 +1,138 @@
+"""The market day: its states, when each arrow is due, and the hashes that seal it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from enum import StrEnum
+from typing import Any
+
+from core.clock.rules import market_time
+from core.day.calendar import CalendarError, is_trading_day
+from core.quantities import MAX_AMOUNT, Vintage
+from core.refusals import Reason, Refused
+
+
+class State(StrEnum):
+    """How far a market day has come; the order is the order of the day."""
+
+    OPENING_SENT = "OPENING_SENT"
+    OPENING_ACKED = "OPENING_ACKED"
+    TRADING = "TRADING"
+    CLOSED = "CLOSED"
+    SEALED = "SEALED"
+    CLEARED = "CLEARED"
+    EXCHANGE_CONFIRMED = "EXCHANGE_CONFIRMED"
+    BANK_CONFIRMED = "BANK_CONFIRMED"
+    DELIVERED = "DELIVERED"
+    OPENING_BUILT = "OPENING_BUILT"
+    REPORTED = "REPORTED"
+    HALTED = "HALTED"
+
+
+COURSE = tuple(state for state in State if state is not State.HALTED)
+"""The states of an undisturbed day, first to last."""
+
+UNTRADED = frozenset({State.OPENING_SENT, State.OPENING_ACKED, State.TRADING, State.CLOSED})
+"""States in which a day may be without any trade; only then can a later day take its place."""
+
+TRADING_STARTS = time(9, 30)
+TRADING_ENDS = time(15, 0)
+
+NO_SEAL = "0" * 64
+"""What the first seal of all names as its predecessor."""
+
+
+def may_follow(before: State, after: State) -> bool:
+    """Tell whether the day may go from one state to another: one step on, or to HALTED unless it is over."""
+    if after is State.HALTED:
+        return before not in (State.HALTED, State.REPORTED)
+    if before is State.HALTED:
+        return False
+    return COURSE.index(after) == COURSE.index(before) + 1
+
+
+def due_by_clock(state: State, day: date, now: datetime) -> State | None:
+    """Name the state that business time alone brings about, if it is due."""
+    wall = market_time(now).replace(tzinfo=None)
+    if state is State.OPENING_ACKED and wall >= datetime.combine(day, TRADING_STARTS):
+        return State.TRADING
+    if state is State.TRADING and wall >= datetime.combine(day, TRADING_ENDS):
+        return State.CLOSED
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """What an operator says to open a day."""
+
+    day: date
+    previous_close_fen: dict[str, int]
+    cumulative_t: int
+    cumulative_fen: int
+
+
+def _whole(value: object, *, least: int) -> bool:
+    return type(value) is int and least <= value <= MAX_AMOUNT
+
+
+def _date_of(value: object) -> date | Refused:
+    try:
+        day = date.fromisoformat(value) if isinstance(value, str) else None
+    except ValueError:
+        day = None
+    return day or Refused(Reason.MALFORMED, "day is a date, as 2021-07-16.")
+
+
+def _bad_product(products: Mapping[str, Any]) -> Refused | None:
+    for product, close in products.items():
+        try:
+            Vintage.of_product(product)
+        except ValueError as error:
+            return Refused(Reason.PRODUCT_UNKNOWN, f"{error}.")
+        if not _whole(close, least=1):
+            return Refused(Reason.MALFORMED, f"The previous close of {product} is a positive number of fen.")
+    return None
+
+
+def _closed(day: date) -> Refused | None:
+    try:
+        return None if is_trading_day(day) else Refused(Reason.MARKET_CLOSED, f"{day} is no trading day.")
+    except CalendarError as error:
+        return Refused(Reason.MARKET_CLOSED, f"{error}.")
+
+
+def read_opening(body: Mapping[str, Any]) -> Opening | Refused:
+    """Check an operator's request to open a day: its form, its products, and that the market trades then."""
+    day, products = _date_of(body.get("day")), body.get("products")
+    cumulative_t, cumulative_fen = body.get("cumulative_t"), body.get("cumulative_fen")
+    if isinstance(day, Refused):
+        return day
+    if not isinstance(products, Mapping) or not products:
+        return Refused(Reason.MALFORMED, "products names the previous close of each product in fen.")
+    if not (_whole(cumulative_t, least=0) and _whole(cumulative_fen, least=0)):
+        return Refused(Reason.MALFORMED, "cumulative_t and cumulative_fen are whole numbers from 0.")
+    asked = Opening(day, dict(products), int(cumulative_t or 0), int(cumulative_fen or 0))
+    return _bad_product(products) or _closed(day) or asked
+
+
+def canonical(value: Mapping[str, Any]) -> bytes:
+    """Write JSON in the one form that is hashed."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+def opening_hash(positions: Iterable[tuple[str, str, int]]) -> str:
+    """Hash opening data: SHA-256 of the lines ``account|asset|amount`` in order of account and asset."""
+    digest = hashlib.sha256()
+    for account, asset, amount in sorted(positions):
+        digest.update(f"{account}|{asset}|{amount}\n".encode())
+    return digest.hexdigest()
+
+
+def seal_of(day: date, totals: Mapping[str, Any], *, previous: str) -> dict[str, Any]:
+    """Seal a day's totals onto the seal of the day before; ``seal`` hashes all the rest."""
+    content = {"day": day.isoformat(), "totals": dict(totals), "previous": previous}
+    return content | {"seal": hashlib.sha256(canonical(content)).hexdigest()}
