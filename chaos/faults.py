@@ -6,17 +6,16 @@ bite raises, and its drill is invalid.
 
 from __future__ import annotations
 
-import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
-from chaos.toxics import FaultDidNotBiteError, Toxics, ToxiproxyError
+from chaos.toxics import FaultDidNotBiteError, Toxics
 
 Status = Mapping[str, Any]
 Facts = dict[str, Any]
@@ -40,6 +39,9 @@ class Control(Protocol):
 
     def power_on(self, node: str) -> Any:
         """Start the node again."""
+
+    def heal_links(self, links: Sequence[str], *, after_s: float | None) -> Any:
+        """Have the runner mend cut links after that time; None calls it off."""
 
 
 Recorder = Callable[["Fault", str, Facts], None]
@@ -160,8 +162,7 @@ class LineCut(Fault):
         self.name = f"cut-line-{line.lower()}"
         self._proxies = [f"line-{line.lower()}-fix", f"line-{line.lower()}-files"]
         self._toxics, self._control = toxics, control
-        self._timer = threading.Timer(heal_after_s, self._heal)
-        self._timer.daemon = True
+        self._heal_after_s = heal_after_s
         super().__init__(recorder)
 
     def setup(self) -> Facts:
@@ -172,8 +173,8 @@ class LineCut(Fault):
         return {"link": link_state(self._control.status(), self.target)}
 
     def inject(self) -> Facts:
-        """Cut both; from here the timer heals them in any case."""
-        self._timer.start()
+        """Cut both; the runner mends them in any case, also when we die here."""
+        self._control.heal_links(self._proxies, after_s=self._heal_after_s)
         return {"proxies_up": self._toxics.down(self._proxies)}
 
     def wait_propagate(self) -> Facts:
@@ -199,13 +200,9 @@ class LineCut(Fault):
         )
 
     def cleanup(self) -> Facts:
-        """Call the timer off."""
-        self._timer.cancel()
+        """Call the runner's mending off."""
+        self._control.heal_links(self._proxies, after_s=None)
         return {}
-
-    def _heal(self) -> None:
-        with suppress(ToxiproxyError, FaultDidNotBiteError):
-            self._toxics.up(self._proxies)
 
 
 class NodePowerOff(Fault):

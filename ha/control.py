@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,10 @@ class Control:
     def pause(self, target: int | str, *, for_s: float) -> dict[str, Any]:
         """Stop a node or a pid for a while without ending it; the runner lets it go on."""
         return self._send("POST", "/pause", {"pid" if isinstance(target, int) else "node": target, "for_s": for_s})
+
+    def heal_links(self, links: Sequence[str], *, after_s: float | None) -> dict[str, Any]:
+        """Have the runner mend cut links after a while, in case whoever cut them dies; None calls that off."""
+        return self._send("POST", "/heal-links", {"links": list(links), "after_s": after_s})
 
     def shutdown(self) -> dict[str, Any]:
         """Ask for an ordered stop of everything; returns at once."""

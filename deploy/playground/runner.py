@@ -16,6 +16,7 @@ from deploy.binaries import postgres_bin
 from deploy.playground import config, tokens
 from deploy.playground.boot import Boot, BootFailedError, Progress
 from deploy.playground.commands import Commands
+from deploy.playground.healing import LinkHealer
 from deploy.playground.plan import RUNNER, Plan, Service
 from deploy.playground.server import ControlServer, Routes, orders_of
 from deploy.playground.state import State, secrets_of, write_private
@@ -49,8 +50,9 @@ class Runner:
         commands.write_tokens()
         supervisor = Supervisor(commands, self.state)
         watcher = Watcher(self.plan, self.state, supervisor, secrets.drill)
+        healer = LinkHealer(str(self.plan.endpoints("")["toxiproxy"]))
         reads = {"/status": watcher.document, "/progress": self.progress.document}
-        routes = Routes(secrets.control, reads, orders_of(supervisor, self.stopping.set))
+        routes = Routes(secrets.control, reads, orders_of(supervisor, healer, self.stopping.set))
         server = ControlServer((self.plan.runner, RUNNER), routes)
         server.start()
         watcher.start()

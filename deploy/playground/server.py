@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
+from deploy.playground.healing import LinkHealer
 from deploy.playground.supervisor import Supervisor, UnknownNameError
 
 Body = Mapping[str, Any]
@@ -28,8 +29,10 @@ class Routes:
     orders: Mapping[str, Callable[[Body], dict[str, Any]]]
 
 
-def orders_of(supervisor: Supervisor, shutdown: Callable[[], None]) -> dict[str, Callable[[Body], dict[str, Any]]]:
-    """Bind each order to the supervisor."""
+def orders_of(
+    supervisor: Supervisor, healer: LinkHealer, shutdown: Callable[[], None]
+) -> dict[str, Callable[[Body], dict[str, Any]]]:
+    """Bind each order to the supervisor, or to the healer of links."""
 
     def power_off(body: Body) -> dict[str, Any]:
         heal = body.get("heal_after_s")
@@ -49,11 +52,25 @@ def orders_of(supervisor: Supervisor, shutdown: Callable[[], None]) -> dict[str,
             raise WrongBodyError("for_s is a number of seconds above zero")
         return {"stopped": supervisor.pause(for_s=float(for_s), pid=body.get("pid"), node=body.get("node"))}
 
+    def heal_links(body: Body) -> dict[str, Any]:
+        links, after_s = body.get("links"), body.get("after_s")
+        if not isinstance(links, list) or not all(isinstance(link, str) for link in links):
+            raise WrongBodyError("links is a list of names")
+        healer.heal_later(links, None if after_s is None else float(after_s))
+        return {"links": links, "after_s": after_s}
+
     def stop(_: Body) -> dict[str, Any]:
         shutdown()
         return {"stopping": True}
 
-    return {"/power-off": power_off, "/power-on": power_on, "/kill": kill, "/pause": pause, "/shutdown": stop}
+    return {
+        "/power-off": power_off,
+        "/power-on": power_on,
+        "/kill": kill,
+        "/pause": pause,
+        "/heal-links": heal_links,
+        "/shutdown": stop,
+    }
 
 
 def _text(body: Body, name: str) -> str:
