@@ -45,8 +45,6 @@ _SCRAPED = {
     "api": OFTEN,
     "intake": OFTEN,
     "settle": OFTEN,
-    "exchange": OFTEN,
-    "bank": OFTEN,
     "patroni": SELDOM,
     "haproxy": SELDOM,
     "etcd": SELDOM,
