@@ -26,9 +26,12 @@ CLOSE_S = 4
 
 def build_desk(facts: Settings) -> Desk:
     """Build what the routes work with: one connection for the writer, a few for reads."""
+    writing = write_engine(facts.dsn, pool_size=1, name="api-write")
+    reading = write_engine(facts.dsn, pool_size=THREADS, name="api-read")
     return Desk(
-        queue=WriteQueue(write_engine(facts.dsn, pool_size=1, name="api-write"), hold_window_s=facts.hold_window_s),
-        reader=Reader(write_engine(facts.dsn, pool_size=THREADS, name="api-read"), hold_window_s=facts.hold_window_s),
+        engines=(writing, reading),
+        queue=WriteQueue(writing, hold_window_s=facts.hold_window_s),
+        reader=Reader(reading, hold_window_s=facts.hold_window_s),
         commands=commands(playground=facts.playground),
     )
 

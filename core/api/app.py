@@ -30,10 +30,9 @@ def create_app(desk: Desk, verifier: Verifier) -> FastAPI:
 
     @asynccontextmanager
     async def alive(_app: FastAPI) -> AsyncIterator[None]:
-        desk.queue.start()
+        desk.open()
         yield
-        desk.reader.stop()
-        desk.queue.stop()
+        desk.close()
 
     app = FastAPI(
         title="Carbon allowance registry",

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
-EMITTER, INSTITUTION = "E42-00001001-19", "I31-00001002-96"
+EMITTER, INSTITUTION = "E42-00001001-60", "I31-00001002-08"
 """Numbers for examples."""
 
 

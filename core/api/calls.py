@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, TypeVar
 
 from fastapi import Request
 from fastapi.routing import APIRoute
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Engine
 from starlette.responses import Response
 
 from core.api import strict
@@ -32,9 +32,21 @@ _WAIT = re.compile(r"(?:^|[,;\s])wait\s*=\s*\"?(\d{1,6})\"?\s*(?:$|[,;])", re.IG
 class Desk:
     """What the routes of one application work with."""
 
+    engines: Sequence[Engine]
     queue: WriteQueue
     reader: Reader
     commands: Commands
+
+    def open(self) -> None:
+        """Let the writer begin."""
+        self.queue.start()
+
+    def close(self) -> None:
+        """Send away who still waits, end the writer, give the connections back."""
+        self.reader.stop()
+        self.queue.stop()
+        for engine in self.engines:
+            engine.dispose()
 
 
 class StrictRequest(Request):

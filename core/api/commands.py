@@ -71,8 +71,8 @@ def commands(*, playground: bool) -> Commands:
         allocate=Command(allocation.propose, alone=True),
         transfer=Command(partial(accounts.transfer, free_transfers=playground), places=_both_sides),
         surrender=Command(surrender.propose, alone=True),
-        deposit=Command(_deposit, alone=True),
-        open_day=Command(_open_day, alone=True),
+        deposit=Command(bank.record_deposits, alone=True),
+        open_day=Command(day.open_day, alone=True),
         move_clock=Command(partial(_move_clock, allowed=playground)),
         beat=Command(_beat),
     )
@@ -88,14 +88,6 @@ def _approve(connection: Connection, caller: Caller, body: Body) -> Answer | Ref
 
 def _reject(connection: Connection, caller: Caller, body: Body) -> Answer | Refused:
     return approvals.reject(connection, caller, body["task"], body, UNDOERS)
-
-
-def _deposit(connection: Connection, caller: Caller, body: Body) -> Answer | Refused:
-    return bank.record_deposits(connection, caller.name, body)
-
-
-def _open_day(connection: Connection, caller: Caller, body: Body) -> Answer | Refused:
-    return day.open_day(connection, caller.name, body)
 
 
 def _move_clock(connection: Connection, caller: Caller, body: Body, *, allowed: bool) -> Answer | Refused:

@@ -58,7 +58,7 @@ class Edge:
             if isinstance(caller, Refused):
                 await _refuse(caller, scope, receive, send)
                 return
-            scope["state"]["caller"] = caller
+            scope.setdefault("state", {})["caller"] = caller
         length = headers.get("content-length", "0")
         if not length.isascii() or not length.isdigit() or len(length) > 15 or int(length) > BODY_MAX:
             await _refuse(Refused(Reason.BODY_TOO_LARGE, f"At most {BODY_MAX} bytes."), scope, receive, send)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from sqlalchemy import Engine
+from sqlalchemy import Connection, Engine
 
 from core.api.group import Inquiry, Write, decide
 from core.api.problems import answer_of
@@ -129,18 +129,21 @@ class WriteQueue:
     def _serve(self, group: list[_Waiting]) -> list[_Waiting]:
         """Write one group; return what must be tried again, in order."""
         WRITE_GROUP_SIZE.observe(len(group))
-        asked = [item.asked for item in group]
+        begun: list[_Waiting] = []
+
+        def work(connection: Connection) -> list[Answer]:
+            begun[:] = [item for item in group if not item.over]
+            return decide(connection, [item.asked for item in begun])
+
         try:
-            end = write(
-                self._engine, lambda connection: decide(connection, asked), within_s=WITHIN_S, patience_s=LOOK_S
-            )
+            end = write(self._engine, work, within_s=WITHIN_S, patience_s=LOOK_S)
         except NoPrimaryError:
             return group
         except Exception as fault:  # noqa: BLE001  # what one request's code raises must not reach its neighbours
             return self._part(group, fault)
         if isinstance(end, Unknown):
             return group  # their keys will tell, on whichever primary is there next
-        self._deliver(group, end)
+        self._deliver(begun, end)
         return []
 
     def _part(self, group: list[_Waiting], fault: Exception) -> list[_Waiting]:

@@ -27,7 +27,7 @@ from core.settlement import store as settlement
 router = APIRouter(route_class=StrictRoute)
 
 ByAnyone = Annotated[Call, Depends(call())]
-Number = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["E42-00001001-19"])]
+Number = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["E42-00001001-60"])]
 Date = Annotated[date, Path(examples=["2021-07-16"])]
 After = Annotated[str, Query(pattern="^[A-Za-z0-9-]{0,100}$")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Annotated
 from uuid import UUID
 
@@ -97,6 +98,8 @@ async def _notice(request: Request) -> dict[str, object]:
         raise RefusedError(Refused(Reason.MALFORMED, "A notice is application/xml or application/json."))
     try:
         return bodies.Deposits.model_validate(await StrictRequest(request.scope, request.receive).json()).plain()
+    except json.JSONDecodeError as error:
+        raise RefusedError(Refused(Reason.MALFORMED, f"{error.msg}.")) from error
     except ValidationError as error:
         raise RequestValidationError(error.errors()) from error
 
