@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.telemetry import DAY_STATE, LEDGER_IMBALANCE, LINK_UP, UNITS_DIFFERENCE
-from monitoring.burnrate import CLOCK
+from monitoring.burnrate import CLOCK, CLOCK_MEMORY
 from monitoring.telemetry import LAST_GOOD, name_of
 
 SILENCE_S = 5
@@ -40,7 +40,8 @@ ALERTS = (
     Alert(
         "RegistryTakesNoWrites",
         # last_over_time: a dead probe has seen no good write either.
-        f"time() - max(last_over_time({name_of(LAST_GOOD)}[1h])) > {SILENCE_S} and {CLOCK}",
+        f"time() - max(last_over_time({name_of(LAST_GOOD)}[1h])) > {SILENCE_S}"
+        f" and last_over_time({CLOCK}[{CLOCK_MEMORY}])",
         "page",
         "The outside probe has had no good write for more than five seconds.",
         "Writes are held and replayed. See whether a primary is there, and whether both endpoints answer.",

@@ -31,7 +31,7 @@ AVAILABILITY = "slo:observed_availability:ratio"
 BUDGET_LEFT = "slo:period_error_budget_remaining:ratio"
 BURN_RATE = "slo:current_burn_rate:ratio"
 
-_CLOCK_MEMORY = "10s"
+CLOCK_MEMORY = "10s"
 """The clock survives a restart of Prometheus this short; a longer silence is taken for an ordered stop."""
 
 
@@ -69,10 +69,11 @@ def _group(name: str, interval: str, rules: list[Rule]) -> dict[str, Any]:
 
 
 def _clock() -> Rule:
+    # A bare selector would find the probe of the last run up to five minutes after an ordered stop.
     expression = f"""\
 vector(1) and (
-  max(up{{job="probe"}}) == 1
-  or max(last_over_time({CLOCK}[{_CLOCK_MEMORY}]))
+  max(last_over_time(up{{job="probe"}}[{CLOCK_MEMORY}])) == 1
+  or max(last_over_time({CLOCK}[{CLOCK_MEMORY}]))
 )
 """
     return {"record": CLOCK, "expr": expression}

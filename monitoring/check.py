@@ -27,13 +27,15 @@ def prometheus_url() -> str:
 def verdict_of(url: str, state: Path, *, now: float | None = None) -> Verdict:
     """Judge what that Prometheus recorded, with the orders of that state folder; UnreachableError when it is silent."""
     objective, until = load(), time.time() if now is None else now
+    given = samples.orders(state)
+    seams = [until - objective.window_s, *(order.at for order in given)]
     prometheus = Prometheus(url)
     try:
         since = prometheus.first_sample_at(within_days=objective.window_days)
-        seen = [] if since is None else list(prometheus.probe_samples(since=since, until=until))
+        seen = [] if since is None else list(prometheus.probe_samples(since=since, until=until, seams=seams))
     finally:
         prometheus.close()
-    return judge(objective, seen, samples.orders(state), now=until)
+    return judge(objective, seen, given, now=until)
 
 
 def current_verdict() -> Verdict:

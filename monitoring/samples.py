@@ -62,14 +62,17 @@ class Prometheus:
         found = self.instant(f"min(min_over_time({name_of(FIRST_SAMPLE)}[{within_days}d]))")
         return found[0].value if found else None
 
-    def probe_samples(self, *, since: float, until: float) -> Iterator[Sample]:
-        """Yield what the probe counted, scrape by scrape, without the monotonous middle of each minute."""
+    def probe_samples(self, *, since: float, until: float, seams: Sequence[float]) -> Iterator[Sample]:
+        """Yield what the probe counted, scrape by scrape, without the monotonous middle of each minute.
+
+        ``seams`` are the moments at which an account may begin or end; the samples on both sides of them stay.
+        """
         at = since
         while at < until:
             end = min(at + _CHUNK_S, until)
             # One second more than the chunk: the window's open end may not swallow a sample at the seam.
             data = self._query(f'{{__name__=~"{_SERIES}"}}[{int(end - at) + 1}s]', end)
-            yield from _thin(_joined(data["result"]))
+            yield from _thin(_joined(data["result"]), seams)
             at = end
 
     def _query(self, expression: str, at: float | None) -> dict[str, Any]:
@@ -120,13 +123,14 @@ def _joined(matrix: Sequence[dict[str, Any]]) -> list[Sample]:
     ]
 
 
-def _thin(samples: list[Sample]) -> list[Sample]:
-    """Keep one sample a minute, and both sides of every hole and of every new beginning: nothing judged changes."""
+def _thin(samples: list[Sample], seams: Sequence[float]) -> list[Sample]:
+    """Keep one sample a minute, and both sides of every hole, new beginning and seam: nothing judged changes."""
     if len(samples) < 3:
         return samples
     keep = {0, len(samples) - 1}
     for index, (before, after) in enumerate(pairwise(samples)):
-        if after.at - before.at > _HOLE_S or after.good < before.good or after.bad < before.bad:
+        begun_again = after.good < before.good or after.bad < before.bad
+        if begun_again or after.at - before.at > _HOLE_S or any(before.at < seam <= after.at for seam in seams):
             keep |= {index, index + 1}
         if int(before.at // _THIN_TO_S) != int(after.at // _THIN_TO_S):
             keep.add(index + 1)

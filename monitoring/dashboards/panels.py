@@ -51,6 +51,8 @@ class Panel:
 
 _LAST_GOOD = f"max(last_over_time({name_of(LAST_GOOD)}[1h]))"
 _RATE = "[$__rate_interval]"
+_REPLAYED_AT = "patroni_xlog_replayed_timestamp"
+_UNREPLAYED = "(patroni_xlog_received_location > 0) - patroni_xlog_replayed_location"
 
 
 def panels(objective: Objective) -> tuple[Panel, ...]:
@@ -162,31 +164,32 @@ def _cluster() -> tuple[Panel, ...]:
         ),
         Panel(
             "Replication lag",
-            "WAL that the primary has and a standby has not yet received, or not yet replayed.",
+            "How old the newest commit is that a standby has replayed. The probe alone commits five times a second.",
+            "graph",
+            "s",
+            8,
+            8,
+            (Query(f"max by (node) (timestamp({_REPLAYED_AT}) - ({_REPLAYED_AT} > 0))", "{{node}}"),),
+        ),
+        Panel(
+            "WAL received, not yet replayed",
+            "What a standby would still have to replay before it could take over. Both positions are of one scrape.",
             "graph",
             "bytes",
-            12,
             8,
-            (
-                Query(_lag("patroni_xlog_received_location"), "{{node}} received"),
-                Query(_lag("patroni_xlog_replayed_location"), "{{node}} replayed"),
-            ),
+            8,
+            (Query(f"clamp_min(max by (node) ({_UNREPLAYED}), 0)", "{{node}}"),),
         ),
         Panel(
             "Write time seen from outside",
             "99th and 50th percentile of the probe's acknowledged writes, through proxy and endpoint.",
             "graph",
             "s",
-            12,
+            8,
             8,
             (Query(_quantile("0.99"), "p99"), Query(_quantile("0.5"), "p50")),
         ),
     )
-
-
-def _lag(location: str) -> str:
-    """Bytes behind the primary; nodes are scraped at different moments, which may look like being ahead."""
-    return f"clamp_min(scalar(max(patroni_xlog_location)) - max by (node) ({location} > 0), 0)"
 
 
 def _quantile(share: str) -> str:

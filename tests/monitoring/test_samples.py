@@ -62,7 +62,8 @@ def test_thinning_changes_no_verdict() -> None:
             good = bad = 0.0
         samples.append(Sample(1e6 + second, good, bad, last_good_at=1e6 + second))
         good, bad = (good, bad + 5) if 100 <= second < 110 else (good + 5, bad)
-    thinned = _thin(samples)
+    # Samples go on over both orders: the system takes writes before it is called up, and for a moment after the down.
+    given = [Order(1e6 + 7.5, up=True), Order(1e6 + 1471.2, up=False)]
+    thinned = _thin(samples, [order.at for order in given])
     assert len(thinned) < 60
-    given = [Order(1e6 - 1, up=True)]
-    assert judge(load(), thinned, given, now=1e6 + 1500) == judge(load(), samples, given, now=1e6 + 1500)
+    assert judge(load(), thinned, given, now=1e6 + 1600) == judge(load(), samples, given, now=1e6 + 1600)
