@@ -14,19 +14,35 @@ from typing import Any
 import yaml
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 
-from chaos.history import History, read
+from chaos.history import History, HistoryDamagedError, read
 from chaos.judge import judge
+from chaos.observe import NotObservedError
 from chaos.report import write_report
-from chaos.session import Target, session
+from chaos.session import Target, recording, session
 from chaos.verdict import Verdict
 from chaos.watch import Watch
 from chaos.workload import Pace, Workload, WorldNotPreparedError
+from ha.client import NoAnswerError
+from ha.control import ControlRefusedError, NoPlaygroundError
 
 EXPERIMENTS = Path(__file__).with_name("experiments")
+
+DRILL_FILES = ("journal.json", "history.jsonl", "verdict.json", "report.html")
+"""What a drill leaves in its folder."""
 
 WARM_WRITES, COOL_WRITES = 150, 150
 """Acknowledged writes before the fault and after the healing: a few seconds each at the usual pace."""
 WARM_WITHIN_S, COOL_WITHIN_S = 60.0, 60.0
+
+GIVING_UP = (
+    WorldNotPreparedError,
+    NotObservedError,
+    NoAnswerError,
+    NoPlaygroundError,
+    ControlRefusedError,
+    TimeoutError,
+)
+"""Ends of a drill that could not be carried out."""
 
 Progress = Callable[[str], None]
 """Told in a few words what the drill does now."""
@@ -85,7 +101,7 @@ def run_drill(
     Must be called on the main thread: Chaos Toolkit takes signals there.
     """
     drill = find_drill(name)
-    folder = _fresh_folder(out / f"{name}-{seed}")
+    folder = fresh_folder(out / f"{name}-{seed}")
     with History(folder / "history.jsonl") as history:
         history.note(
             "drill",
@@ -95,7 +111,7 @@ def run_drill(
         )
         try:
             _run(drill, target, history, folder, seed=seed, pace=pace, progress=progress)
-        except WorldNotPreparedError as error:  # judged as a drill without traffic, which is what it was
+        except GIVING_UP as error:  # judged all the same: what was noted until then is evidence
             history.note("drill", "info", "given-up", {"error": str(error)})
             progress(f"given up: {error}")
     progress("judging")
@@ -143,6 +159,12 @@ def run_journaled(path: Path) -> dict[str, Any]:
     with _quiet_toolkit():
         ensure_experiment_is_valid(experiment)
         journal: dict[str, Any] = run_experiment(experiment, settings={"runtime": experiment.get("runtime", {})})
+    history = recording()
+    if history is not None:
+        outcome = {"status": journal.get("status"), "deviated": bool(journal.get("deviated"))}
+        history.note(
+            "drill", "info", "experiment", {"title": experiment["steady-state-hypothesis"]["title"], **outcome}
+        )
     return journal
 
 
@@ -163,16 +185,18 @@ def _quiet_toolkit() -> Iterator[None]:
 def judge_folder(folder: Path) -> Verdict:
     """Judge a saved drill (again) from its history alone, and write verdict and report beside it."""
     events = read(folder / "history.jsonl")
+    if not events:
+        raise HistoryDamagedError(f"{folder / 'history.jsonl'} is empty")
     verdict = judge(events)
     verdict.save(folder / "verdict.json")
     write_report(folder / "report.html", events, verdict)
     return verdict
 
 
-def _fresh_folder(folder: Path) -> Path:
+def fresh_folder(folder: Path) -> Path:
     """Make room: a repeated run replaces what the same seed left behind."""
     folder.mkdir(parents=True, exist_ok=True)
-    for name in ("journal.json", "history.jsonl", "verdict.json", "report.html"):
+    for name in DRILL_FILES:
         (folder / name).unlink(missing_ok=True)
     return folder
 

@@ -28,6 +28,17 @@ class Operation:
     body: Any = None
     retries: int = 0
 
+    @property
+    def id(self) -> str:
+        """The id that the answer named, empty when it named none."""
+        return str(self.body.get("id", "")) if isinstance(self.body, Mapping) else ""
+
+    @property
+    def account(self) -> str:
+        """The number of the account that the answer named, empty when it named none."""
+        account = self.body.get("account") if isinstance(self.body, Mapping) else None
+        return str(account.get("number", "")) if isinstance(account, Mapping) else ""
+
 
 @dataclass(slots=True)
 class Evidence:
@@ -41,6 +52,8 @@ class Evidence:
     faults: list[Event] = field(default_factory=list)
     watched: list[Event] = field(default_factory=list)
     complete: bool = False
+    given_up: str | None = None
+    experiments: list[Mapping[str, Any]] = field(default_factory=list)
     accounts: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     names: Counter[str] = field(default_factory=Counter)
     holdings: dict[str, Mapping[str, int]] = field(default_factory=dict)
@@ -104,7 +117,16 @@ def _take_fact(found: Evidence, event: Event) -> None:
         found.watched.append(event)
     elif event.process == "observer":
         _take_observation(found, event)
-    elif event.f == "run":
+    elif event.f == "given-up":
+        found.given_up = str(event.value["error"])
+    elif event.f == "experiment":
+        found.experiments.append(event.value)
+    else:
+        _take_fact_of_run(found, event)
+
+
+def _take_fact_of_run(found: Evidence, event: Event) -> None:
+    if event.f == "run":
         found.run = event.value
     elif event.f == "world":
         found.world = event.value

@@ -37,6 +37,7 @@ def judge(
         Check("no request failed", not failed, _some([f"{o.f} {o.key or ''}".strip() for o in failed])),
         _reads_see_acknowledged_accounts(found),
         _writes_after_the_last_fault(found),
+        *_steady_states(found),
         *fault_checks(found),
         *extra_checks,
     ]
@@ -75,6 +76,8 @@ def _assumptions(found: Evidence) -> list[Check]:
             f"{len(found.accounts)} accounts, {len(found.transfers)} lists of transfers",
         ),
     ]
+    if found.given_up is not None:
+        checks.append(Check(f"{ASSUMPTION}the drill was carried out to its end", passed=False, detail=found.given_up))
     for fault in expected:
         event = injected.get(fault)
         bit = event is not None and event.value.get("bit") is True
@@ -104,7 +107,7 @@ def _lost(found: Evidence, truth: Truth) -> list[str]:
             if not _shows(found, moves, operation):
                 lost.append(f"transfer {operation.key}")
         elif operation.f == "open":
-            number = operation.body["account"]["number"]
+            number = operation.account
             if found.accounts.get(number, {}).get("name") != operation.value["name"]:
                 lost.append(f"account {number}")
         elif operation.f == "approve" and found.accounts.get(operation.value["account"], {}).get("state") != "OPEN":
@@ -114,7 +117,7 @@ def _lost(found: Evidence, truth: Truth) -> list[str]:
 
 def _shows(found: Evidence, moves: Mapping[str, tuple[Mapping[str, Any], int]], operation: Operation) -> bool:
     """Whether both parties' lists show the transfer, with what was asked for."""
-    identity, value = operation.body["id"], operation.value
+    identity, value = operation.id, operation.value
     entry = moves.get(identity, ({}, 0))[0]
     same = (
         entry.get("from_account") == value["from"]
@@ -130,7 +133,7 @@ def _twice(found: Evidence, truth: Truth) -> list[str]:
     """One question with two effects: listed twice, answered to two, or there once more under an id nobody was told."""
     moves = _moves(found)
     twice = [f"transfer {identity}" for identity, (_, count) in moves.items() if count > 1]
-    by_id = Counter(o.body["id"] for o in truth.done if o.f == "transfer")
+    by_id = Counter(o.id for o in truth.done if o.f == "transfer")
     twice += [f"transfer {identity} answered to {count} requests" for identity, count in by_id.items() if count > 1]
     done = {_content(o.value) for o in truth.done if o.f == "transfer"}
     twice += [f"transfer {identity}" for identity, what in _untold(found, truth).items() if what in done]
@@ -148,7 +151,7 @@ def _ghosts(found: Evidence, truth: Truth) -> list[str]:
 
 def _untold(found: Evidence, truth: Truth) -> dict[str, tuple[Any, ...]]:
     """Transfers that are there under an id no answer named; one for each unresolved request is let pass."""
-    answered = {o.body["id"] for o in truth.done if o.f == "transfer"}
+    answered = {o.id for o in truth.done if o.f == "transfer"}
     open_ones = Counter(_content(o.value) for o in truth.unresolved if o.f == "transfer")
     untold = {}
     for identity, (entry, _) in _moves(found).items():
@@ -179,8 +182,9 @@ def _balances(found: Evidence, truth: Truth) -> Check:
     expected = dict.fromkeys(found.world.get("accounts", ()), found.world.get("tonnes", 0))
     for operation in truth.done:
         if operation.f == "transfer":
-            expected[operation.value["from"]] -= operation.value["amount"]
-            expected[operation.value["to"]] += operation.value["amount"]
+            giver, taker, amount = operation.value["from"], operation.value["to"], operation.value["amount"]
+            expected[giver] = expected.get(giver, 0) - amount
+            expected[taker] = expected.get(taker, 0) + amount
     wrong = [
         f"{number}: {found.holdings.get(number, {}).get(product, 0)} t instead of {tonnes} t"
         for number, tonnes in expected.items()
@@ -196,11 +200,7 @@ def _every_unknown_is_resolved(truth: Truth) -> Check:
 
 def _reads_see_acknowledged_accounts(found: Evidence) -> Check:
     """A read that began after the acknowledgement must see the account."""
-    since = {
-        o.body["account"]["number"]: o.ended
-        for o in found.operations
-        if o.f == "open" and o.type == "ok" and o.ended is not None
-    }
+    since = {o.account: o.ended for o in found.operations if o.f == "open" and o.type == "ok" and o.ended is not None}
     stale = [
         o.value["account"]
         for o in found.operations
@@ -214,6 +214,18 @@ def _writes_after_the_last_fault(found: Evidence) -> Check:
     healed = max((e.time for e in found.faults), default=0)
     after = sum(1 for at in found.acknowledged_at if at > healed)
     return Check("writes are taken after the last fault", after > 0, f"{after} acknowledged writes")
+
+
+def _steady_states(found: Evidence) -> list[Check]:
+    """What Chaos Toolkit itself says: the steady state held before and after."""
+    return [
+        Check(
+            f"steady state: {run['title']}",
+            run["status"] == "completed" and not run["deviated"],
+            f"{run['status']}{', deviated' if run['deviated'] else ''}",
+        )
+        for run in found.experiments
+    ]
 
 
 def write_gap_s(found: Evidence) -> float:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -82,6 +83,7 @@ def nemesis_into(history: History) -> Recorder:
     return note
 
 
+@cache
 def token_by_command(name: str) -> str:
     """Ask the published command for a token, as any person on this machine would."""
     command = [str(Path(sys.executable).with_name("registry")), "token", "--as", name]
