@@ -145,9 +145,7 @@ def confirm_exchange(parties: Parties, day: date) -> bool:
     result = _read(parties, lambda c: settlement_store.clearing_result(c, day), within_s=LONG_WORK_S)
     answer = parties.exchange.send_clearing(result)
     if answer.get("agreed") is not True:
-        raise DisagreementError(
-            _exchange_breaks(answer), patience_s=REFUSALS_ON_THEIR_WAY_S, refused_by=["exchange"]
-        )
+        raise DisagreementError(_exchange_breaks(answer), patience_s=REFUSALS_ON_THEIR_WAY_S, refused_by=["exchange"])
     kept = {"totals": result["totals"], "accounts": len(result["accounts"])}
     return _write(parties, lambda c: transitions.confirm_exchange(c, day, answer=kept, worker=parties.worker))
 

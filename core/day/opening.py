@@ -71,11 +71,29 @@ def build(connection: Connection, day: date, *, products: Sequence[str], version
     store.stage_releases(connection, day)
     ledger.post_staged(connection, market_day=day)
     store.insert_positions(connection, day, version, assets=[*products, CASH])
+    return _publish(connection, day, version)
+
+
+def _publish(connection: Connection, day: date, version: int) -> OpeningData:
     positions = store.positions(connection, day, version)
     hashed = opening_hash(positions)
     store.insert_opening(connection, day, version, positions=len(positions), hashed=hashed)
     outbox.put(connection, TOPIC, f"{day}:{version}", {"day": day.isoformat(), "version": version})
     return OpeningData(day, version, hashed, positions)
+
+
+def revise(connection: Connection, day: date) -> OpeningData | None:
+    """Freeze the same accounts anew where any of them holds something else by now; None when all is as it was said.
+
+    Until trading starts an owner may still hand units in, and cash may come in: the exchange must not start on less
+    or more than there is. The balances stay locked, so that what is true here is true when the day moves on.
+    """
+    store.lock_balances(connection)
+    version, _ = store.latest_opening(connection, day)
+    if not store.positions_changed(connection, day, version):
+        return None
+    store.insert_positions_again(connection, day, version)
+    return _publish(connection, day, version + 1)
 
 
 def latest(connection: Connection, day: date) -> OpeningData:

@@ -264,6 +264,19 @@ CROSS JOIN unnest(CAST(:assets AS text[])) AS p (asset)
 LEFT JOIN ledger_account l ON l.owner = a.number AND l.asset = p.asset AND l.bucket = 'available'
 WHERE a.state = 'OPEN' AND a.number ~ '^[EIP]'
 """)
+INSERT_POSITIONS_AGAIN = text("""
+INSERT INTO opening_position (day, version, account, asset, amount)
+SELECT p.day, p.version + 1, p.account, p.asset, coalesce(l.balance, 0)
+FROM opening_position p
+LEFT JOIN ledger_account l ON l.owner = p.account AND l.asset = p.asset AND l.bucket = 'available'
+WHERE p.day = :day AND p.version = :version
+""")
+POSITIONS_CHANGED = text("""
+SELECT EXISTS (
+    SELECT FROM opening_position p
+    LEFT JOIN ledger_account l ON l.owner = p.account AND l.asset = p.asset AND l.bucket = 'available'
+    WHERE p.day = :day AND p.version = :version AND p.amount <> coalesce(l.balance, 0))
+""")
 INSERT_OPENING = text("""
 INSERT INTO opening (day, version, positions, hash) VALUES (:day, :version, :positions, :hash)
 """)
@@ -277,6 +290,17 @@ UPDATE opening SET acknowledged_at = now() WHERE day = :day AND version = :versi
 def insert_positions(connection: Connection, day: date, version: int, *, assets: Sequence[str]) -> None:
     """Freeze what every open account holds available of the assets."""
     connection.execute(INSERT_POSITIONS, {"day": day, "version": version, "assets": list(assets)})
+
+
+def insert_positions_again(connection: Connection, day: date, version: int) -> None:
+    """Freeze what the accounts of this version hold available now, as the version after it."""
+    connection.execute(INSERT_POSITIONS_AGAIN, {"day": day, "version": version})
+
+
+def positions_changed(connection: Connection, day: date, version: int) -> bool:
+    """Tell whether any account of this version holds something else by now."""
+    changed: bool = connection.execute(POSITIONS_CHANGED, {"day": day, "version": version}).scalar_one()
+    return changed
 
 
 def insert_opening(connection: Connection, day: date, version: int, *, positions: int, hashed: str) -> None:

@@ -42,6 +42,12 @@ def tick_clock(connection: Connection, day: date, state: State, *, worker: str) 
     # Intake holds the row for each batch: whoever only tried would never get it while trades come in.
     if after is None or store.lock_patiently(connection, day) is not state:
         return False
+    if state is State.OPENING_ACKED:
+        revised = opening.revise(connection, day)
+        if revised is not None:
+            detail = f"holdings changed before trading: version {revised.version}"
+            store.move(connection, day, before=state, after=State.OPENING_SENT, worker=worker, detail=detail)
+            return True
     store.move(connection, day, before=state, after=after, worker=worker)
     return True
 

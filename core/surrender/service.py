@@ -28,7 +28,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     """Apply to hand units in; they are held at once and handed in on approval.
 
     Once the exchange trades on the account's opening data, its units may be sold at any moment: then it must wait.
-    Before trading starts it need not, although the opening data then say more than the account has left.
+    Before trading starts it need not: the exchange is then sent a new version of the opening data before it opens.
     """
     application = refuse_unless(caller, MAKER) or read_application(body)
     if isinstance(application, Refused):

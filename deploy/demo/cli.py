@@ -6,6 +6,7 @@ import random
 from datetime import date
 from pathlib import Path
 
+import httpx
 import typer
 from rich.console import Console
 
@@ -20,7 +21,10 @@ from ha.client import NoAnswerError
 from ha.control import ControlRefusedError, NoPlaygroundError
 
 WRONG_USE = (DataError, CannotStartError, NoPlaygroundError)
-GAVE_UP = (StartFailedError, RefusedError, NoAnswerError, ControlRefusedError, WorldNotPreparedError, TimeoutError)
+GAVE_UP = (
+    *(StartFailedError, RefusedError, NoAnswerError, ControlRefusedError, WorldNotPreparedError),
+    *(TimeoutError, httpx.TransportError),
+)
 
 
 def demo(

@@ -216,8 +216,8 @@ class Demo:
         return verdict
 
     def _opened(self) -> dict[tuple[str, str], int]:
-        """What the exchange was handed for the next day, before the surrender and after it: the first version."""
-        opening = self._exchange.get("/sim/opening?version=1")
+        """What the exchange was handed for the next day; the surrender changes it only when that day begins."""
+        opening = self._exchange.get("/sim/opening")
         return {(account, asset): amount for account, asset, amount in opening["positions"]}
 
     def _banked(self) -> dict[tuple[str, str], int]:

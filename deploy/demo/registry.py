@@ -88,12 +88,15 @@ class Simulator:
             retry=retry_if_exception_type(httpx.TransportError), stop=stop_after_delay(20), wait=wait_fixed(0.2)
         ):
             with attempt:
-                return self._http.get(path).raise_for_status().json()
+                return self._definite(self._http.get(path), path)
         raise AssertionError("tenacity returns or raises")
 
     def post(self, path: str, body: dict[str, Any]) -> Any:
         """Tell the simulator to do something; RefusedError with its words when it does not."""
-        answer = self._http.post(path, json=body)
+        return self._definite(self._http.post(path, json=body), path)
+
+    @staticmethod
+    def _definite(answer: httpx.Response, path: str) -> Any:
         if answer.is_error:
             raise RefusedError(f"{path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()

@@ -24,8 +24,10 @@ class Floor:
         self.opening: Opening | None = None
         self.day: TradingDay | None = None
         self.sessions: dict[str, bool] = {"A": False, "B": False}
+        self.subscribed: dict[str, bool] = {"A": False, "B": False}
         self.mischief: dict[tuple[str, int], str] = {}
         self._journal = journal
+        self._opening_message: dict[str, Any] = {}
         self._noted = 0
         if journal is not None and journal.exists():
             for line in journal.read_text(encoding="utf-8").splitlines():
@@ -37,7 +39,7 @@ class Floor:
         known = self.opening
         stale = known is not None and known.day == opening.day and known.version > opening.version
         if agreed and not stale and opening != known:
-            self.opening = opening
+            self.opening, self._opening_message = opening, dict(message)
             self._write({"did": "open", "message": dict(message)})
         return {
             "day": opening.day,
@@ -45,6 +47,12 @@ class Floor:
             "totals": dict(opening.totals),
             "accepted": agreed and not stale,
         }
+
+    def opening_data(self) -> dict[str, Any]:
+        """Return the newest opening data whole, as accepted."""
+        if self.opening is None:
+            raise ExchangeError("no opening data was received")
+        return self._opening_message
 
     def load(self, day: str, rate_per_s: float | None, rows: list[dict[str, Any]]) -> TradingDay:
         """Take the day's trades; they may flow only after the day's opening data is here."""
@@ -55,6 +63,9 @@ class Floor:
         self.day = TradingDay(day, trades_of(day, rows), rate_per_s)
         self._noted = 0
         self.mischief.clear()
+        if self._journal is not None:  # days before this one are over
+            self._journal.unlink(missing_ok=True)
+        self._write({"did": "open", "message": self._opening_message})
         self._write({"did": "load", "day": day, "rate_per_s": rate_per_s, "trades": rows})
         return self.day
 
@@ -110,7 +121,8 @@ class Floor:
         """Say where the day stands."""
         opening = None if self.opening is None else {"day": self.opening.day, "version": self.opening.version}
         day = self.day
-        common: dict[str, object] = {"sessions": dict(self.sessions), "opening": opening}
+        common: dict[str, object] = {"opening": opening}
+        common |= {"sessions": dict(self.sessions), "subscribed": dict(self.subscribed)}
         if day is None:
             nothing = dict.fromkeys(("day", "first_sent_at", "last_sent_at", "totals"))
             zero = dict.fromkeys(("loaded", "sent", "acknowledged", "refused"), 0)

@@ -87,6 +87,11 @@ def control_app(floor: Floor) -> FastAPI:
         floor.mischief[wanted.gateway, wanted.seq] = wanted.how
         return floor.status()
 
+    @app.get("/sim/opening")
+    async def opening() -> dict[str, object]:
+        """Show the newest opening data as accepted."""
+        return floor.opening_data()
+
     @app.get("/sim/status")
     async def status() -> dict[str, object]:
         return floor.status()
