@@ -334,3 +334,26 @@ def test_a_cut_line_must_go_down_and_come_back() -> None:
 
 def test_the_other_line_must_stay_up_during_the_cut() -> None:
     assert failing(judge(cut_story(line_b="down").events)) == ["the other line stayed up"]
+
+
+@pytest.mark.parametrize(
+    ("status", "deviated", "word"),
+    [("completed", False, "pass"), ("failed", True, "fail"), ("interrupted", False, "invalid"),
+     ("failed", False, "invalid")],
+)  # fmt: skip
+def test_chaos_toolkits_own_outcome_counts(status: str, deviated: bool, word: str) -> None:  # noqa: FBT001
+    """Interrupted proves nothing; a steady state that did not come back is a broken promise."""
+    story = answered_in_the_end()
+    story.add("drill", "info", "experiment", {"title": "Writes are taken", "status": status, "deviated": deviated})
+
+    assert judge(story.events).word == word
+
+
+def test_a_drill_that_was_given_up_is_invalid_and_says_why() -> None:
+    story = answered_in_the_end()
+    story.add("drill", "info", "given-up", {"error": "no playground answers"})
+
+    verdict = judge(story.events)
+
+    assert verdict.word == "invalid"
+    assert [check.detail for check in verdict.checks if not check.passed] == ["no playground answers"]
