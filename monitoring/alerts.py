@@ -13,6 +13,9 @@ SILENCE_S = 5
 MIN_CONFIRMING_STANDBYS = 2
 """An acknowledged write is on two standbys; with fewer than two left the cluster lives on its last protection."""
 
+_CLOCK_RUNS = f"last_over_time({CLOCK}[{CLOCK_MEMORY}])"
+"""What is still starting, on somebody's order, is nobody's alarm yet."""
+
 
 @dataclass(frozen=True, slots=True)
 class Alert:
@@ -40,8 +43,7 @@ ALERTS = (
     Alert(
         "RegistryTakesNoWrites",
         # last_over_time: a dead probe has seen no good write either.
-        f"time() - max(last_over_time({name_of(LAST_GOOD)}[1h])) > {SILENCE_S}"
-        f" and last_over_time({CLOCK}[{CLOCK_MEMORY}])",
+        f"time() - max(last_over_time({name_of(LAST_GOOD)}[1h])) > {SILENCE_S} and {_CLOCK_RUNS}",
         "page",
         "The outside probe has had no good write for more than five seconds.",
         "Writes are held and replayed. See whether a primary is there, and whether both endpoints answer.",
@@ -86,7 +88,7 @@ ALERTS = (
     Alert(
         "RegistryStandbyMissing",
         f"(sum(max by (node) (patroni_quorum_standby) + max by (node) (patroni_sync_standby)) or vector(0))"
-        f" < {MIN_CONFIRMING_STANDBYS}",
+        f" < {MIN_CONFIRMING_STANDBYS} and {_CLOCK_RUNS}",
         "page",
         "Fewer than two standbys can confirm a write.",
         "Acknowledged writes may be on one site only. Bring the missing standby back before any planned work.",

@@ -17,6 +17,7 @@ from monitoring.samples import Prometheus
 
 BOARD: dict[str, Any] = json.loads(overview.FILE.read_text("utf-8"))
 QUERIES = [(panel["title"], target["expr"]) for panel in BOARD["panels"] for target in panel.get("targets", [])]
+QUERIES += [(mark["name"], mark["expr"]) for mark in BOARD["annotations"]["list"]]
 
 
 def test_every_checked_in_file_equals_what_its_generator_gives() -> None:
