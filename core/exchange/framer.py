@@ -31,10 +31,11 @@ def frame(body: bytes) -> bytes:
 class Framer:
     """Keeps the unfinished tail of a stream; ``garbled`` counts runs of bytes that were no message."""
 
-    __slots__ = ("_buffer", "garbled")
+    __slots__ = ("_buffer", "_in_noise", "garbled")
 
     def __init__(self) -> None:
         self._buffer = b""
+        self._in_noise = False
         self.garbled = 0
 
     def feed(self, data: bytes) -> list[bytes]:
@@ -58,6 +59,7 @@ class Framer:
                 at = start + 1
                 continue
             self._skipped(good_until, start)
+            self._in_noise = False
             bodies.append(body)
             at = good_until = after
         self._buffer = buffer[keep:]
@@ -65,7 +67,8 @@ class Framer:
 
     def _skipped(self, since: int, until: int) -> None:
         if until > since:
-            self.garbled += 1
+            self.garbled += not self._in_noise  # a run may arrive in pieces
+            self._in_noise = True
 
 
 def _cut(buffer: bytes, start: int) -> tuple[bytes | None, int] | None:

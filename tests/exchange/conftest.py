@@ -212,6 +212,12 @@ class Registry:
         found = [line for line in text.splitlines() if line.startswith(name + " ")]
         return float(found[0].rpartition(" ")[2]) if found else 0.0
 
+    def shows(self, name: str, *, intake: int) -> bool:
+        """Tell whether an intake has come so far as to show a metric with labels."""
+        with suppress(httpx.ConnectError):
+            return f"\n{name}{{" in httpx.get(f"http://127.0.0.1:{self.metrics[intake]}/metrics").text
+        return False
+
     def ask(self, statement: str) -> list[tuple[Any, ...]]:
         with psycopg.connect(self.dsn) as connection:
             return connection.execute(statement).fetchall()  # type: ignore[call-overload, no-any-return]

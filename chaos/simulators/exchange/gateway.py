@@ -63,7 +63,7 @@ class Gateway:
                 await streaming
             self._session = self._writer = None
             self._subscribed = ""
-            self._floor.sessions[self.name] = False
+            self._floor.sessions[self.name] = self._floor.subscribed[self.name] = False
 
     async def leave(self) -> None:
         """Log out, because the exchange ends."""
@@ -106,6 +106,7 @@ class Gateway:
             await self._send_trades([replace(t, resent=True) for t in day.trades[request.begin - 1 : end]])
         elif known and request.kind != RANGE:
             self._subscribed, self._cursor, self._ended = request.day, request.begin, False
+            self._floor.subscribed[self.name] = True
 
     async def _stream_day(self, session: Session) -> None:
         alive_at = 0.0
