@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 
 import uvicorn
 
@@ -45,13 +46,9 @@ class Server(uvicorn.Server):
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Stop listening, answer what can be answered, close."""
-        drained = asyncio.create_task(self._drain())
+        drained = asyncio.gather(self._desk.queue.drain(DRAIN_S), self._desk.reader.drain(DRAIN_S))
         await super().shutdown(sockets)
         await drained
-
-    async def _drain(self) -> None:
-        await self._desk.queue.drain(DRAIN_S)
-        self._desk.reader.stop()
 
 
 def build_server(facts: Settings) -> Server:
@@ -77,7 +74,11 @@ def main() -> None:
     """Run the API process of this node until SIGTERM."""
     facts = settings()
     bind_service("api", node=facts.node, site=facts.site)
-    server = build_server(facts)
+    try:
+        server = build_server(facts)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"The API cannot start: {error}\n")
+        sys.exit(2)
     log.info("api_starts", listen=facts.listen)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # the server takes both while it runs and repeats them afterwards

@@ -39,6 +39,7 @@ def create_app(desk: Desk, verifier: Verifier) -> FastAPI:
         version="1",
         summary="Accounts, holdings, allocation, transfer, surrender, and the market day.",
         lifespan=alive,
+        docs_url=None,
         redoc_url=None,
     )
     app.state.desk = desk

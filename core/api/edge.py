@@ -16,7 +16,7 @@ from core.telemetry import REQUEST_SECONDS, REQUESTS, log
 BODY_MAX = 8 * 1024 * 1024
 """A batch of 20,000 accounts or plan lines fits in well."""
 
-OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json", "/docs", "/docs/oauth2-redirect"})
+OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 """What anybody may read."""
 
 

@@ -36,10 +36,12 @@ class Reader:
         self._there.set()
         self._looking: asyncio.Task[None] | None = None
         self._stopped = False
+        self._running = 0
 
     async def run(self, work: Callable[[Connection], T], *, wait_s: float | None = None) -> T:
         """Return what ``work`` returns; RefusedError when no primary answers within the hold window."""
         within_s = self._hold_window_s if wait_s is None else min(wait_s, self._hold_window_s)
+        self._running += 1
         try:
             async with asyncio.timeout(within_s):
                 while not self._stopped:
@@ -50,21 +52,32 @@ class Reader:
                         self._look()
         except TimeoutError:
             pass
+        finally:
+            self._running -= 1
         raise RefusedError(Refused(Reason.NO_PRIMARY))
 
     async def ping(self) -> bool:
         """Tell whether a primary answers now."""
+        if self._stopped:
+            return False
         try:
             await self._once(lambda connection: connection.execute(PING).scalar_one())
         except (NoPrimaryError, PoolTimeoutError):
             return False
         return True
 
+    async def drain(self, within_s: float) -> None:
+        """Wait until every read is answered; those that are not by then are sent away."""
+        until = asyncio.get_running_loop().time() + within_s
+        while self._running and asyncio.get_running_loop().time() < until:
+            await asyncio.sleep(0.02)
+        self.stop()
+
     def stop(self) -> None:
         """Send everybody away who still waits."""
         self._stopped = True
         self._there.set()
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._threads.shutdown(wait=False)
 
     async def _once(self, work: Callable[[Connection], T]) -> T:
         call = partial(read, self._engine, work, within_s=WITHIN_S, patience_s=0)

@@ -46,6 +46,7 @@ READS = (
     "/v1/accounts",
     "/v1/accounts/E42-00001001-60",
     "/v1/accounts/E42-00001001-60/holdings",
+    "/v1/accounts/E42-00001001-60/transfers",
     f"/v1/tasks/{TASK}",
     "/v1/requests/some-key",
     "/v1/clock",
@@ -125,6 +126,8 @@ ODD = (
     "/v1/accounts?limit=99999999999999999999",
     "/v1/accounts?after=%00",
     "/v1/accounts?after=%27",
+    "/v1/accounts/E42-00001001-60/transfers?after=x",
+    "/v1/accounts/E42-00001001-60/transfers?after=9999999999999999999-1",
     "/v1/tasks/%00",
     "/v1/tasks/none",
     "/v1/days/2021-13-01",
@@ -263,6 +266,20 @@ async def test_deposits_come_as_json_or_as_camt054(api: Any) -> None:
     for broken in (b"", b"<a/>", b"\x00", b"<!DOCTYPE a [<!ENTITY b 'c'>]><a>&b;</a>", write_camt054(notice)[:-9]):
         refused = await api.post("/v1/deposits", content=broken, headers=xml)
         assert (refused.status_code, refused.json()["code"]) == (422, Reason.MALFORMED.code)
+
+
+async def test_a_statement_pages_through_everything_that_was_booked(api: Any) -> None:
+    giver, taker = await api.funded("A", 1000), await api.account("B")
+    asked = {"from_account": giver, "to_account": taker, "asset": "CNY"}
+    done = [(await api.post("/v1/transfers", asked | {"amount": n})).json()["id"] for n in range(1, 6)]
+    listed, after = [], ""
+    while after is not None:
+        page = (await api.get(f"/v1/accounts/{giver}/transfers?limit=2&after={after}")).json()
+        listed, after = listed + page["transfers"], page["next"]
+
+    assert [entry["type"] for entry in listed] == ["DEPOSIT"] + ["TRANSFER"] * 5
+    assert [entry["id"] for entry in listed[1:]] == done
+    assert [entry["amount"] for entry in listed] == [1000, 1, 2, 3, 4, 5]
 
 
 async def test_the_business_clock_never_runs_backwards(api: Any) -> None:
