@@ -21,6 +21,11 @@ Status = Mapping[str, Any]
 Facts = dict[str, Any]
 VERBS = ("setup", "inject", "wait_propagate", "recover", "wait_recover", "cleanup")
 
+LINE_FALLS_WITHIN_S, LINE_RISES_WITHIN_S = 20.0, 60.0
+"""The registry sees a closed socket at once; silence only after two heartbeats. It dials again with growing pauses."""
+NODE_FALLS_WITHIN_S, NODE_RISES_WITHIN_S = 10.0, 120.0
+"""SIGKILL takes a moment, seeing it another; coming back may mean pg_rewind and catching up."""
+
 STANDBY = ("standby", "sync_standby")
 
 
@@ -181,7 +186,7 @@ class LineCut(Fault):
         """Wait until the registry itself reports the line as not up."""
         return wait_until(
             lambda: _seen(link_state(self._control.status(), self.target), "link", lambda state: state != "up"),
-            within_s=20,
+            within_s=LINE_FALLS_WITHIN_S,
             what=f"line {self.target} is down",
             error=FaultDidNotBiteError,
         )
@@ -194,7 +199,7 @@ class LineCut(Fault):
         """Wait until the session on the line is logged on again."""
         return wait_until(
             lambda: _seen(link_state(self._control.status(), self.target), "link", lambda state: state == "up"),
-            within_s=60,
+            within_s=LINE_RISES_WITHIN_S,
             what=f"line {self.target} is up",
             error=NotHealedError,
         )
@@ -243,7 +248,7 @@ class NodePowerOff(Fault):
         """Wait until no process of it is left."""
         return wait_until(
             lambda: _seen(node_of(self._control.status(), self.target), "node", _is_down),
-            within_s=10,
+            within_s=NODE_FALLS_WITHIN_S,
             what=f"node {self.target} is down",
             error=FaultDidNotBiteError,
         )
@@ -266,7 +271,7 @@ class NodePowerOff(Fault):
         """Wait until it runs as a standby (a witness: until it runs)."""
         return wait_until(
             lambda: _seen(node_of(self._control.status(), self.target), "node", _is_standby),
-            within_s=120,
+            within_s=NODE_RISES_WITHIN_S,
             what=f"node {self.target} is a running standby",
             error=NotHealedError,
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from chaos import faults
 from chaos.drills import EXPERIMENTS, drills, judge_folder, run_drill
 from chaos.faults import LineCut, link_state
 from chaos.session import Target
@@ -72,6 +73,7 @@ def test_a_cut_that_cuts_nothing_makes_the_drill_invalid(
 ) -> None:
     """Nothing was lost, nothing failed, and nothing was proved."""
     monkeypatch.setattr(LineCut, "inject", lambda _: {"proxies_up": {}})
+    monkeypatch.setattr(faults, "LINE_FALLS_WITHIN_S", 2.0)
 
     verdict, _ = run_drill("cut-line-a", target, seed=18, out=tmp_path)
 
