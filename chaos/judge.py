@@ -256,10 +256,12 @@ def fault_checks(found: Evidence) -> list[Check]:
 
 def _line_checks(found: Evidence, cut: Event) -> list[Check]:
     line = cut.value["target"]
+    healed = next((e.time for e in found.faults if e.f == cut.f and e.value.get("verb") == "cleanup"), None)
     after = [e.value["links"] for e in found.watched if e.time > cut.time]
+    during = [e.value["links"] for e in found.watched if cut.time < e.time and (healed is None or e.time <= healed)]
     others = sorted({name for links in after for name in links if name != line})
-    fell = [name for name in others if any(links.get(name) != "up" for links in after)]
-    went = any(links.get(line) != "up" for links in after)
+    fell = [name for name in others if any(links.get(name) != "up" for links in during)]
+    went = any(links.get(line) != "up" for links in during)
     back = bool(after) and after[-1].get(line) == "up"
     return [
         Check(f"line {line} went down and came back", went and back, "" if went and back else f"{went=}, {back=}"),

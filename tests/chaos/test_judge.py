@@ -357,3 +357,16 @@ def test_a_drill_that_was_given_up_is_invalid_and_says_why() -> None:
 
     assert verdict.word == "invalid"
     assert [check.detail for check in verdict.checks if not check.passed] == ["no playground answers"]
+
+
+def test_a_line_that_falls_with_a_later_fault_did_not_fall_with_the_cut() -> None:
+    """A drill may kill the node of the intake after it mended the line; both lines log on anew then."""
+    story = cut_story()
+    story.add("watcher", "info", "cluster", {**watched_last(story), "links": {"A": "down", "B": "down"}})
+    story.add("watcher", "info", "cluster", {**watched_last(story), "links": {"A": "up", "B": "up"}})
+
+    assert judge(story.events).word == "pass"
+
+
+def watched_last(story: Story) -> dict[str, Any]:
+    return dict([e for e in story.events if e.process == "watcher"][-1].value)
