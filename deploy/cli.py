@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Iterator
@@ -90,6 +91,8 @@ def up(
 ) -> None:
     """Run the whole system on this machine: two sites, a witness, exchange, bank, monitoring."""
     root, console = default_state(), Console()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)  # a shell's background job would ignore Ctrl-C
     try:
         started = lifecycle.start(root, tie="free" if detach else "tied", fresh=fresh, instance=instance, say=_say)
         with _Waiting(console) as waiting:
@@ -102,7 +105,7 @@ def up(
         raise typer.Exit(2) from error
     except lifecycle.StartFailedError as error:
         _say(f"the playground did not come up: {error}")
-        raise typer.Exit(1) from error
+        raise typer.Exit(2) from error
     except KeyboardInterrupt:
         _say("stopping everything, data stays")
         lifecycle.stop(root)
@@ -147,7 +150,7 @@ def down() -> None:
         ran = lifecycle.stop(default_state(), _say)
     except CannotStartError as error:
         _say(str(error))
-        raise typer.Exit(1) from error
+        raise typer.Exit(2) from error
     print("the playground is stopped; its data stays" if ran else "no playground runs")
 
 

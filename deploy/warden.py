@@ -73,13 +73,14 @@ def main() -> int:
             time.sleep(TICK_S)
         if asked and deadline is None:
             deadline = time.monotonic() + ORDERLY_WITHIN_S
-            runner.send_signal(signal.SIGTERM)
+            # Nobody wants the data of a passing playground: an orderly end would only cost time.
+            runner.send_signal(signal.SIGKILL if kind == "passing" else signal.SIGTERM)
         if deadline is not None and time.monotonic() > deadline:
             runner.kill()
     end_children()
     with suppress(FileNotFoundError):
         (state / "control.json").unlink()
-    if kind == "passing":
+    if kind == "passing" and runner.returncode <= 0:  # a failed start leaves its reasons for whoever waits for it
         shutil.rmtree(state, ignore_errors=True)
     return max(runner.returncode, 0)
 

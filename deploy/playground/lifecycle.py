@@ -143,7 +143,7 @@ def _forget(state: State) -> None:
 def wait_ready(started: Started, report: Report = lambda _: None) -> dict[str, Any]:
     """Wait until writes are taken and return the status; StartFailedError tells what did not come up."""
     answers_by = time.monotonic() + ANSWERS_WITHIN_S
-    answered = False
+    answered, reason = False, None
     while started.warden.poll() is None:
         try:
             progress = started.control.progress()
@@ -155,11 +155,13 @@ def wait_ready(started: Started, report: Report = lambda _: None) -> dict[str, A
             report(progress)
             if progress["ready"]:
                 return started.control.status()
-            if progress["error"]:
+            reason = progress["error"]
+            if reason is not None:
                 break
         time.sleep(0.1)
+    reason = reason or _reason(started.state)
     stop(started.state.root)
-    raise StartFailedError(_reason(started.state))
+    raise StartFailedError(reason)
 
 
 def _reason(state: State) -> str:
@@ -222,8 +224,8 @@ def private_playground(
             wait_ready(started, report)
             yield started
         finally:
-            stop(root, say)
-            started.warden.wait(timeout=10)
+            started.warden.terminate()
+            started.warden.wait(timeout=STOPS_WITHIN_S)
             if started.warden.stdin is not None:
                 started.warden.stdin.close()
     finally:

@@ -73,8 +73,8 @@ class Runner:
         try:
             boot.run()
         except BootFailedError as error:
-            self.progress.error = str(error)
             self.state.error.write_text(str(error), encoding="utf-8")
+            self.progress.error = str(error)
             self.stopping.set()
         else:
             self._note_uptime("up")
