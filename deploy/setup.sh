@@ -75,7 +75,8 @@ apt_install() {
     }
 }
 
-runs() { pgrep -x "$1" >/dev/null 2>&1; }
+# The kernel keeps 15 letters of a name.
+runs() { pgrep -x "${1:0:15}" >/dev/null 2>&1; }
 
 # A package's own service would take the ports of the playground; one that ran before is somebody's and stays.
 quiet_service() {
