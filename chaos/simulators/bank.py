@@ -46,8 +46,8 @@ BEIJING = timezone(timedelta(hours=8))
 NOTICE_RETRY_S = 0.5
 PATIENCE_S = 60.0
 """How long a control call waits for the registry's answer; the notice is sent on until there is one."""
-ASK_AGAIN = frozenset({401, 404, 408, 409, 425, 429})
-"""Answers below 500 that say nothing about the notice itself: no route or token yet, in progress, too many."""
+ASK_AGAIN = frozenset({401, 408, 425, 429})
+"""Answers below 500 that say nothing about the notice itself: no token yet, too early, too many."""
 
 
 class BankSettings(BaseSettings):
@@ -119,10 +119,17 @@ class Notifier:
             LOG.warning("no answer from the registry to notice %s: %s", name, error)
             return
         if answer.is_success:
-            self._book.close_deposit(name, notified=True, answer=answer.json())
+            self._book.close_deposit(name, notified=True, answer=_content(answer))
         elif answer.status_code < 500 and answer.status_code not in ASK_AGAIN:
             LOG.error("the registry refused notice %s: %s", name, answer.text)
-            self._book.close_deposit(name, notified=False, answer=answer.json())
+            self._book.close_deposit(name, notified=False, answer=_content(answer))
+
+
+def _content(answer: httpx.Response) -> object:
+    try:
+        return answer.json()
+    except ValueError:
+        return answer.text
 
 
 class Bank:

@@ -38,6 +38,8 @@ class Patience:
     pause_s: float = POLL_S
     not_before: float = 0.0
     differs_since: float | None = None
+    suspects: frozenset[str] = frozenset()
+    """Accounts that have differed ever since; a difference that wanders is traffic, one that stays is a break."""
 
 
 @dataclass(slots=True)
@@ -81,7 +83,11 @@ class Worker:
     def _disagree(self, day: date, patience: Patience, error: DisagreementError) -> bool:
         """Halt the day, at once or when the difference has lasted as long as mere delay could."""
         now = time.monotonic()
-        patience.differs_since = patience.differs_since or now
+        named = frozenset(found.account for found in error.breaks if found.account) or frozenset({""})
+        stayed = named & patience.suspects
+        if patience.differs_since is None or not stayed:
+            patience.differs_since = now
+        patience.suspects = stayed or named
         if now - patience.differs_since < error.patience_s:
             log.warning("not_yet_equal", day=str(day), state=patience.state, first=str(error.breaks[0]))
             patience.not_before = now + POLL_S

@@ -39,41 +39,42 @@ def listed_sums(connection: Connection, day: date) -> dict[str, tuple[int, int]]
     return {product: (int(tonnes), int(fen)) for product, tonnes, fen in connection.execute(LISTED, {"day": day})}
 
 
-OVERSOLD = text("""
-SELECT o.account, o.asset, coalesce(p.amount, 0) AS opening, o.delivers
-FROM obligation o
-LEFT JOIN opening_position p ON p.day = o.day AND p.version = :version AND p.account = o.account AND p.asset = o.asset
-WHERE o.day = :day AND o.asset <> :cash AND o.delivers > coalesce(p.amount, 0) ORDER BY 1, 2
+# Looked up row by row on purpose: these tables are minutes old, and a join without statistics can take any way.
+BEYOND_OPENING = text("""
+SELECT account, asset, opening, delivers
+FROM (SELECT o.account, o.asset, o.delivers, coalesce(
+          (SELECT p.amount FROM opening_position p WHERE p.day = o.day AND p.version = :version
+           AND p.account = o.account AND p.asset = o.asset), 0) AS opening
+      FROM obligation o WHERE o.day = :day) AS owed
+WHERE delivers > opening ORDER BY account, asset
 """)
 
 # Only who buys for more than the opening cash can run short on the way; everybody else needs no second look.
-OVERSPENT = text("""
-WITH tight AS (
-    SELECT o.account, coalesce(p.amount, 0) AS opening
-    FROM obligation o
-    LEFT JOIN opening_position p ON p.day = o.day AND p.version = :version AND p.account = o.account
-                                AND p.asset = o.asset
-    WHERE o.day = :day AND o.asset = :cash AND o.delivers > coalesce(p.amount, 0)),
-course AS (
-    SELECT leg.account, tight.opening + sum(leg.delta) OVER (
-        PARTITION BY leg.account ORDER BY t.executed_at, t.appl_id, t.appl_seq ROWS UNBOUNDED PRECEDING) AS cash
-    FROM effective_trade t
-    CROSS JOIN LATERAL (VALUES (buyer, -amount_fen), (seller, amount_fen)) AS leg (account, delta)
-    JOIN tight ON tight.account = leg.account
-    WHERE t.market_day = :day)
-SELECT account, min(cash) AS lowest FROM course GROUP BY account HAVING min(cash) < 0 ORDER BY account
+LOWEST_CASH = text("""
+SELECT account, min(change) AS lowest
+FROM (SELECT leg.account, sum(leg.delta) OVER (
+          PARTITION BY leg.account ORDER BY t.executed_at, t.appl_id, t.appl_seq ROWS UNBOUNDED PRECEDING) AS change
+      FROM effective_trade t
+      CROSS JOIN LATERAL (VALUES (buyer, -amount_fen), (seller, amount_fen)) AS leg (account, delta)
+      WHERE t.market_day = :day AND leg.account = ANY(CAST(:accounts AS text[]))) AS course
+GROUP BY account ORDER BY account
 """)
 
 
 def uncovered(connection: Connection, day: date, *, version: int) -> list[Break]:
     """Name who sold more than the opening data allowed, or ran out of cash in the order of the trades."""
-    facts = {"day": day, "version": version, "cash": CASH}
-    sold = connection.execute(OVERSOLD, facts).all()
-    spent = connection.execute(OVERSPENT, facts).all()
-    return [
-        *(Break("account", "opening", row.account, row.asset, row.opening, row.delivers) for row in sold),
-        *(Break("account", "opening", row.account, CASH, 0, int(row.lowest)) for row in spent),
+    beyond = connection.execute(BEYOND_OPENING, {"day": day, "version": version}).all()
+    breaks = [
+        Break("account", "opening", row.account, row.asset, row.opening, row.delivers)
+        for row in beyond
+        if row.asset != CASH
     ]
+    opening = {row.account: row.opening for row in beyond if row.asset == CASH}
+    if opening:
+        for account, lowest in connection.execute(LOWEST_CASH, {"day": day, "accounts": list(opening)}):
+            if opening[account] + lowest < 0:
+                breaks.append(Break("account", "opening", account, CASH, 0, int(opening[account] + lowest)))
+    return breaks
 
 
 TOTALS = text("""
@@ -114,13 +115,12 @@ def cash_nets(connection: Connection, day: date) -> dict[str, list[tuple[str, in
 
 
 SHORT = text("""
-SELECT o.account, o.asset, coalesce(a.balance, 0) AS held,
-       CASE o.asset WHEN :cash THEN o.delivers - o.receives ELSE o.delivers END AS needed
-FROM obligation o
-LEFT JOIN ledger_account a ON a.owner = o.account AND a.asset = o.asset AND a.bucket = 'available'
-WHERE o.day = :day
-  AND CASE o.asset WHEN :cash THEN o.delivers - o.receives ELSE o.delivers END > coalesce(a.balance, 0)
-ORDER BY 1, 2
+SELECT account, asset, held, needed
+FROM (SELECT o.account, o.asset, CASE o.asset WHEN :cash THEN o.delivers - o.receives ELSE o.delivers END AS needed,
+             coalesce((SELECT a.balance FROM ledger_account a
+                       WHERE a.owner = o.account AND a.asset = o.asset AND a.bucket = 'available'), 0) AS held
+      FROM obligation o WHERE o.day = :day) AS owed
+WHERE needed > held ORDER BY account, asset
 """)
 
 
@@ -150,23 +150,23 @@ def stage_trades(connection: Connection, day: date) -> int:
 
 
 # Worded apart from effective_trade on purpose: the second accounting must not inherit a mistake of the first.
+UNDONE = text("""
+SELECT refers_to FROM trade WHERE market_day = :day AND refers_to IS NOT NULL AND refusal IS NULL AND kind <> 'N'
+""")
 UNIT_NETS = text("""
-WITH undone AS (
-    SELECT refers_to FROM trade
-    WHERE market_day = :day AND refusal IS NULL AND kind <> 'N' AND refers_to IS NOT NULL),
-kept AS (
-    SELECT t.* FROM trade t LEFT JOIN undone u ON u.refers_to = t.trade_id
-    WHERE t.market_day = :day AND t.refusal IS NULL AND t.kind <> 'C' AND u.refers_to IS NULL)
 SELECT account, product, sum(tonnes) AS tonnes
-FROM (SELECT buyer AS account, product, quantity AS tonnes FROM kept
-      UNION ALL SELECT seller, product, -quantity FROM kept) AS sides
+FROM (SELECT side.account, product, side.tonnes
+      FROM trade, LATERAL (VALUES (buyer, quantity), (seller, -quantity)) AS side (account, tonnes)
+      WHERE market_day = :day AND refusal IS NULL AND kind <> 'C'
+        AND trade_id <> ALL(CAST(:undone AS text[]))) AS sides
 GROUP BY account, product HAVING sum(tonnes) <> 0 ORDER BY account, product
 """)
 
 
 def unit_nets(connection: Connection, day: date) -> list[tuple[str, Vintage, int]]:
     """Return what each account's units change by, from the trades themselves."""
-    rows = connection.execute(UNIT_NETS, {"day": day})
+    undone = list(connection.execute(UNDONE, {"day": day}).scalars())
+    rows = connection.execute(UNIT_NETS, {"day": day, "undone": undone})
     return [(account, Vintage.of_product(product), int(tonnes)) for account, product, tonnes in rows]
 
 

@@ -192,9 +192,12 @@ CREATE TABLE trade (
 );
 COMMENT ON COLUMN trade.received_row IS 'The canonical row as received, where columns cannot rebuild it (refused).';
 CREATE UNIQUE INDEX trade_id_once ON trade (market_day, trade_id) WHERE refusal IS NULL;
+CREATE INDEX trade_by_reference ON trade (market_day, refers_to) WHERE refers_to IS NOT NULL;
+COMMENT ON INDEX trade_by_reference IS 'Few rows; makes "was it undone?" cheap even before statistics are there.';
 
 CREATE VIEW effective_trade AS
-SELECT market_day, appl_id, appl_seq, trade_id, mode, product, buyer, seller, quantity, price_fen, amount_fen, executed_at
+SELECT market_day, appl_id, appl_seq, trade_id, mode, product, buyer, seller, quantity, price_fen, amount_fen,
+       executed_at
 FROM trade t
 WHERE refusal IS NULL AND kind IN ('N', 'R')
   AND NOT EXISTS (SELECT FROM trade c WHERE c.market_day = t.market_day AND c.refusal IS NULL AND c.kind IN ('C', 'R')
