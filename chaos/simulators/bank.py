@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import logging
+import sys
 import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import structlog
 import uvicorn
 from pydantic_settings import BaseSettings, SettingsConfigDict
 from starlette.applications import Starlette
@@ -41,7 +42,7 @@ from core.bank.wire import (
     write_pain002,
 )
 
-LOG = logging.getLogger("bank")
+LOG = structlog.get_logger()
 BEIJING = timezone(timedelta(hours=8))
 NOTICE_RETRY_S = 0.5
 PATIENCE_S = 60.0
@@ -116,12 +117,12 @@ class Notifier:
         try:
             answer = self._http.post(f"{address}/v1/deposits", content=write_camt054(notice), headers=headers)
         except httpx.HTTPError as error:
-            LOG.warning("no answer from the registry to notice %s: %s", name, error)
+            LOG.warning("notice_unanswered", message_id=name, error=str(error))
             return
         if answer.is_success:
             self._book.close_deposit(name, notified=True, answer=_content(answer))
         elif answer.status_code < 500 and answer.status_code not in ASK_AGAIN:
-            LOG.error("the registry refused notice %s: %s", name, answer.text)
+            LOG.error("notice_refused", message_id=name, answer=answer.text)
             self._book.close_deposit(name, notified=False, answer=_content(answer))
 
 
@@ -260,6 +261,13 @@ def main() -> None:
     """Run the bank until it is told to end."""
     facts = BankSettings()
     host, _, port = facts.listen.rpartition(":")
-    logging.basicConfig(level=logging.INFO)
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            structlog.processors.JSONRenderer(),
+        ],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
     app = Bank(facts).app()
-    uvicorn.run(app, host=host, port=int(port), log_config=None, access_log=False, timeout_graceful_shutdown=2)
+    uvicorn.run(app, host=host, port=int(port), log_level="warning", access_log=False, timeout_graceful_shutdown=2)
