@@ -75,12 +75,9 @@ def run(asked: Asked, console: Console) -> Verdict:
     for stale in ("verdict.json", "history.jsonl", "report.txt", "report.html"):
         (OUT / stale).unlink(missing_ok=True)
     with Steps(console) as steps:
-        steps.say("starting four database nodes, a witness, both sites' services, exchange and bank")
         with _playground(asked, steps.say) as (root, status):
             demo = Demo(_stage(root, status), published, seed=asked.seed, out=OUT, repeat=asked.repeat, say=steps.say)
             verdict = demo.play()
-            if not asked.keep:
-                steps.say("stopping")
     shown = final(verdict, published, took_s=steps.elapsed_s, folder=OUT)
     console.print(shown)
     _save_picture(shown)
@@ -98,9 +95,9 @@ def _save_picture(shown: RenderableType) -> None:
 @contextmanager
 def _playground(asked: Asked, say: Callable[[str], None]) -> Iterator[tuple[Path, dict[str, Any]]]:
     """The running playground; else with --keep a new one that stays; else a private one that is ended."""
-    root = default_state()
+    root, starting = default_state(), "starting four database nodes, a witness, two sites' services, exchange and bank"
     if lifecycle.is_running(State(root)):
-        say(f"using the playground that runs in {root}")
+        say("looking at the playground that runs")
         yield root, control.find(root).status()
     elif asked.keep:
         if State(root).nodes.exists():
@@ -108,11 +105,14 @@ def _playground(asked: Asked, say: Callable[[str], None]) -> Iterator[tuple[Path
                 f"{root} holds the data of an earlier playground: run `registry up --detach` to play on it, "
                 "or `registry up --detach --fresh` to begin anew, then this command again"
             )
+        say(starting)
         started = lifecycle.start(root, tie="free", say=say)
         yield root, lifecycle.wait_ready(started)
     else:
+        say(starting)
         with lifecycle.private_playground(say) as started:
             yield started.state.root, started.control.status()
+            say("stopping")
 
 
 def _stage(root: Path, status: dict[str, Any]) -> Stage:

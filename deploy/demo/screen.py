@@ -85,10 +85,14 @@ def _table(verdict: Verdict, published: PublishedDay) -> Table:
         ("longest write gap", f"{found.longest_write_gap_s:.1f} s"),
         ("budget used", budget_share(found.budget_used_s)),
         ("close, registry | published", f"{close} | {yuan_of_fen(published.close_fen)}"),
-        ("listed", f"{day['listed_t']:,} t for {yuan_of_fen(day['listed_fen'])} yuan"),
-        ("block", f"{day['block_t']:,} t for {yuan_of_fen(day['block_fen'])} yuan"),
-        ("cleared, both legs", f"{yuan_of_fen(day['cleared_fen'])} yuan"),
+        ("listed", f"{day['listed_t']:,} t for {_yuan(day['listed_fen'])} yuan"),
+        ("block", f"{day['block_t']:,} t for {_yuan(day['block_fen'])} yuan"),
+        ("cleared, both legs", f"{_yuan(day['cleared_fen'])} yuan"),
     ]
     for name, value in rows:
         table.add_row(name, value)
     return table
+
+
+def _yuan(fen: int) -> str:
+    return f"{fen // 100:,}.{fen % 100:02d}"
