@@ -74,10 +74,9 @@ def run(asked: Asked, console: Console) -> Verdict:
     OUT.mkdir(parents=True, exist_ok=True)
     for stale in ("verdict.json", "history.jsonl", "report.txt", "report.html"):
         (OUT / stale).unlink(missing_ok=True)
-    with Steps(console) as steps:
-        with _playground(asked, steps.say) as (root, status):
-            demo = Demo(_stage(root, status), published, seed=asked.seed, out=OUT, repeat=asked.repeat, say=steps.say)
-            verdict = demo.play()
+    with Steps(console) as steps, _playground(asked, steps.say) as (root, status):
+        demo = Demo(_stage(root, status), published, seed=asked.seed, out=OUT, repeat=asked.repeat, say=steps.say)
+        verdict = demo.play()
     shown = final(verdict, published, took_s=steps.elapsed_s, folder=OUT)
     console.print(shown)
     _save_picture(shown)
