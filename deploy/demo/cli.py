@@ -6,25 +6,17 @@ import random
 from datetime import date
 from pathlib import Path
 
-import httpx
 import typer
 from rich.console import Console
 
 from chaos.market.published import DataError
-from chaos.workload import WorldNotPreparedError
 from core.quantities import fen_of_yuan
 from deploy.demo.command import Asked, data_file, run
-from deploy.demo.registry import RefusedError
 from deploy.playground.lifecycle import StartFailedError
 from deploy.playground.preflight import CannotStartError
-from ha.client import NoAnswerError
-from ha.control import ControlRefusedError, NoPlaygroundError
+from ha.control import NoPlaygroundError
 
 WRONG_USE = (DataError, CannotStartError, NoPlaygroundError)
-GAVE_UP = (
-    *(StartFailedError, RefusedError, NoAnswerError, ControlRefusedError, WorldNotPreparedError),
-    *(TimeoutError, httpx.TransportError),
-)
 
 
 def demo(
@@ -44,8 +36,8 @@ def demo(
     except WRONG_USE as error:
         typer.echo(f"registry demo: {error}", err=True)
         raise typer.Exit(2) from error
-    except GAVE_UP as error:
-        typer.echo(f"registry demo: the day could not be played to its end: {error}", err=True)
+    except StartFailedError as error:
+        typer.echo(f"registry demo: {error}", err=True)
         raise typer.Exit(1) from error
     except KeyboardInterrupt:
         typer.echo("registry demo: interrupted; what was started is stopped", err=True)

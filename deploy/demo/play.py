@@ -7,21 +7,28 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from pathlib import Path
+from typing import Any
+
+import httpx
 
 from chaos.drills import find_drill, run_journaled
+from chaos.faults import NotHealedError
 from chaos.history import Event, History, read
 from chaos.judge import judge
 from chaos.market.published import DataError, PublishedDay
 from chaos.market.trades import MARKET_ZONE, MarketTrade, Participant, trades_of
 from chaos.report import write_report
 from chaos.session import Target, session
+from chaos.toxics import FaultDidNotBiteError, ToxiproxyError
 from chaos.verdict import ASSUMPTION, Check, Verdict
 from chaos.watch import Watch
-from chaos.workload import Workload
+from chaos.workload import Workload, WorldNotPreparedError
 from core.day.calendar import next_trading_day
 from deploy.demo import figures
 from deploy.demo.plan import PRODUCT, Emitter, emitters
 from deploy.demo.registry import OPERATOR, RefusedError, Registry, Simulator, wait_until
+from ha.client import NoAnswerError
+from ha.control import ControlRefusedError
 
 FAULTS = ("cut-line-a", "kill-primary-node")
 STREAM_S = 75
@@ -29,6 +36,12 @@ STREAM_S = 75
 DAY_END_WITHIN_S = 120
 SURRENDER_SHARE = 10
 """One emitter hands in a tenth of what it holds."""
+
+GAVE_UP = (
+    *(RefusedError, TimeoutError, NoAnswerError, ControlRefusedError, WorldNotPreparedError),
+    *(FaultDidNotBiteError, NotHealedError, ToxiproxyError, httpx.TransportError),
+)
+"""What can end a day early; the verdict then says how far it came."""
 
 Say = Callable[[str], None]
 
@@ -72,9 +85,14 @@ class Demo:
             history.note("drill", "info", "run", facts)
             with Registry(self._stage.api, self._stage.target.tokens) as registry:
                 self._refuse_played(registry)
-                world = self._build(registry)
-                self._trade(registry, world, history)
-                return self._judged(registry, world)
+                try:
+                    world = self._build(registry)
+                    self._trade(registry, world, history)
+                    return self._judged(registry, world)
+                except GAVE_UP as error:
+                    history.note("drill", "info", "given-up", {"error": str(error)})
+                    given_up = error
+        return self._saved([Check("the day was played to its end", passed=False, detail=str(given_up))], {})
 
     def _refuse_played(self, registry: Registry) -> None:
         """A playground's business clock never runs backwards: a day it has seen, or passed, is not played again."""
@@ -202,15 +220,17 @@ class Demo:
         ]
         report_path = self._out / "report.txt"
         report_path.write_text(report["text"], encoding="utf-8")
-        verdict = judge(events, extra_checks=extra, extra={"day": day, "report": str(report_path)})
-        verdict = replace(
-            verdict,
-            figures=replace(
-                verdict.figures,
-                lost=verdict.figures.lost + len(counts.lost),
-                duplicated=verdict.figures.duplicated + len(counts.twice),
-            ),
-        )
+        return self._saved(extra, {"day": day, "report": str(report_path)}, counts)
+
+    def _saved(self, extra: Sequence[Check], facts: dict[str, Any], counts: figures.Counts | None = None) -> Verdict:
+        """Judge the history with what was found of the day, and keep the verdict whatever it says."""
+        events = read(self._out / "history.jsonl")
+        verdict = judge(events, extra_checks=extra, extra={"day": None, "report": None} | facts)
+        if counts is not None:
+            lost, twice = len(counts.lost), len(counts.twice)
+            found = verdict.figures
+            found = replace(found, lost=found.lost + lost, duplicated=found.duplicated + twice)
+            verdict = replace(verdict, figures=found)
         verdict.save(self._out / "verdict.json")
         write_report(self._out / "report.html", events, verdict)
         return verdict

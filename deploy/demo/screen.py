@@ -72,26 +72,33 @@ def final(verdict: Verdict, published: PublishedDay, *, took_s: float, folder: P
 
 
 def _table(verdict: Verdict, published: PublishedDay) -> Table:
-    day: dict[str, Any] = verdict.extra["day"]
+    day: dict[str, Any] | None = verdict.extra["day"]
     found = verdict.figures
     table = Table.grid(padding=(0, 3))
-    close = f"{yuan_of_fen(day['close_fen'])} yuan/t, {day['change_pct']} %"
     requests = f"[dim]of {found.acknowledged:,} acknowledged writes, {found.client_retries} retries[/]"
     rows = [
-        ("trades sent = booked = settled", f"{day['sent']:,} = {day['booked']:,} = {day['settled']:,}"),
         ("lost", f"{found.lost}"),
         ("twice", f"{found.duplicated}"),
         ("failed requests", f"{found.failed_requests}  {requests}"),
         ("longest write gap", f"{found.longest_write_gap_s:.1f} s"),
         ("budget used", budget_share(found.budget_used_s)),
+    ]
+    if day is not None:
+        sent = ("trades sent = booked = settled", f"{day['sent']:,} = {day['booked']:,} = {day['settled']:,}")
+        rows = [sent, *rows, *_day_rows(day, published)]
+    for name, value in rows:
+        table.add_row(name, value)
+    return table
+
+
+def _day_rows(day: dict[str, Any], published: PublishedDay) -> list[tuple[str, str]]:
+    close = f"{yuan_of_fen(day['close_fen'])} yuan/t, {day['change_pct']} %"
+    return [
         ("close, registry | published", f"{close} | {yuan_of_fen(published.close_fen)}"),
         ("listed", f"{day['listed_t']:,} t for {_yuan(day['listed_fen'])} yuan"),
         ("block", f"{day['block_t']:,} t for {_yuan(day['block_fen'])} yuan"),
         ("cleared, both legs", f"{_yuan(day['cleared_fen'])} yuan"),
     ]
-    for name, value in rows:
-        table.add_row(name, value)
-    return table
 
 
 def _yuan(fen: int) -> str:
