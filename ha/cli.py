@@ -31,9 +31,7 @@ def status() -> None:
     table = Table("node", "site", "role", "state", "timeline", "lag")
     for node in seen["nodes"]:
         lag = "" if node["lag_bytes"] is None else f"{node['lag_bytes']:,} B"
-        table.add_row(
-            node["name"], node["site"], node["role"] or "-", node["state"], str(node["timeline"] or ""), lag
-        )
+        table.add_row(node["name"], node["site"], node["role"] or "-", node["state"], str(node["timeline"] or ""), lag)
     Console().print(table)
 
 
