@@ -19,6 +19,7 @@ from chaos.judge import judge
 from chaos.observe import NotObservedError
 from chaos.report import write_report
 from chaos.session import Target, recording, session
+from chaos.telemetry import exported
 from chaos.verdict import Verdict
 from chaos.watch import Watch
 from chaos.workload import Pace, Workload, WorldNotPreparedError
@@ -128,15 +129,16 @@ def _run(
     pace: Pace | None,
     progress: Progress,
 ) -> None:
+    endpoints = target.control.status()["endpoints"]
     workload = Workload(
-        addresses=target.control.status()["endpoints"]["api"],
+        addresses=endpoints["api"],
         tokens=target.tokens,
         history=history,
         run=f"{drill.name}-{seed}-{int(time.time())}",
         seed=seed,
         pace=pace,
     )
-    with workload, Watch(target.control, history):
+    with exported(drill.name, endpoints["prometheus"]), workload, Watch(target.control, history):
         progress("preparing accounts and allowances")
         workload.prepare()
         workload.start()

@@ -13,6 +13,7 @@ from typing import Any
 
 from chaos.faults import Control, Facts, Fault, Recorder
 from chaos.history import History
+from chaos.telemetry import FAULT_ACTIVE
 from chaos.toxics import Toxics
 from ha.control import find
 
@@ -75,9 +76,11 @@ def recording() -> History | None:
 
 
 def nemesis_into(history: History) -> Recorder:
-    """Return a recorder that notes every verb of a fault."""
+    """Return a recorder that notes every verb of a fault, and shows it to Prometheus while it is on."""
 
     def note(fault: Fault, verb: str, facts: Facts) -> None:
+        if verb in {"inject", "cleanup"}:
+            FAULT_ACTIVE.labels(fault.name).set(1 if verb == "inject" else 0)
         history.note("nemesis", "info", fault.name, {"verb": verb, "kind": fault.kind, "target": fault.target, **facts})
 
     return note

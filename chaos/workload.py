@@ -15,6 +15,7 @@ from typing import Any, Self, TypeVar
 from chaos.callers import Caller
 from chaos.history import History
 from chaos.observe import observe
+from chaos.telemetry import REQUESTS
 from ha.client import Answer, RegistryClient
 
 T = TypeVar("T")
@@ -68,6 +69,7 @@ class Progress:
 
     def count(self, answer: Answer | None, *, write: bool) -> None:
         """Add one answer."""
+        REQUESTS.labels("unknown" if answer is None else "done" if answer.ok else "refused").inc()
         if answer is None:
             self.unknown += 1
         elif not answer.ok:

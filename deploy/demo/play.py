@@ -11,24 +11,21 @@ from typing import Any
 
 import httpx
 
-from chaos.drills import find_drill, run_journaled
-from chaos.faults import NotHealedError
+from chaos.drills import GIVING_UP, find_drill, run_journaled
 from chaos.history import Event, History, read
 from chaos.judge import judge
 from chaos.market.published import DataError, PublishedDay
 from chaos.market.trades import MARKET_ZONE, MarketTrade, Participant, trades_of
 from chaos.report import write_report
 from chaos.session import Target, session
-from chaos.toxics import FaultDidNotBiteError, ToxiproxyError
+from chaos.telemetry import exported
 from chaos.verdict import ASSUMPTION, Check, Verdict
 from chaos.watch import Watch
-from chaos.workload import Workload, WorldNotPreparedError
+from chaos.workload import Workload
 from core.day.calendar import next_trading_day
 from deploy.demo import figures
 from deploy.demo.plan import PRODUCT, Emitter, emitters
 from deploy.demo.registry import OPERATOR, RefusedError, Registry, Simulator, wait_until
-from ha.client import NoAnswerError
-from ha.control import ControlRefusedError
 
 FAULTS = ("cut-line-a", "kill-primary-node")
 STREAM_S = 75
@@ -37,10 +34,7 @@ DAY_END_WITHIN_S = 120
 SURRENDER_SHARE = 10
 """One emitter hands in a tenth of what it holds."""
 
-GAVE_UP = (
-    *(RefusedError, TimeoutError, NoAnswerError, ControlRefusedError, WorldNotPreparedError),
-    *(FaultDidNotBiteError, NotHealedError, ToxiproxyError, httpx.TransportError),
-)
+GAVE_UP = (*GIVING_UP, RefusedError, TimeoutError, httpx.TransportError)
 """What can end a day early; the verdict then says how far it came."""
 
 Say = Callable[[str], None]
@@ -163,7 +157,8 @@ class Demo:
             seed=self._seed,
             product=PRODUCT,
         )
-        with workload, Watch(target.control, history):
+        prometheus = target.control.status()["endpoints"]["prometheus"]
+        with exported("demo", prometheus), workload, Watch(target.control, history):
             workload.prepare()
             self._start_trading(registry, world)
             workload.start()

@@ -9,6 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from chaos.telemetry import PORT as DRILL_METRICS
 from deploy.playground import plan as places
 from deploy.playground.plan import Node, Plan
 from deploy.playground.state import Secrets, State, write_private
@@ -54,7 +55,10 @@ _SCRAPED = {
 
 def jobs(plan: Plan) -> tuple[Job, ...]:
     """Say what Prometheus asks, how often, grouped by kind."""
-    return tuple(Job(kind, interval, "/metrics", tuple(_targets(plan, kind))) for kind, interval in _SCRAPED.items())
+    kinds = (Job(kind, interval, "/metrics", tuple(_targets(plan, kind))) for kind, interval in _SCRAPED.items())
+    outside = plan.node("outside-1")
+    drill = Target(f"{outside.address}:{DRILL_METRICS}", outside.name, outside.site)  # answers only while one runs
+    return (*kinds, Job("drill", OFTEN, "/metrics", (drill,)))
 
 
 def _targets(plan: Plan, kind: str) -> list[Target]:

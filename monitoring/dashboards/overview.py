@@ -44,6 +44,7 @@ def _dashboard() -> models.Dashboard:
         .readonly()
         .with_variable(builders.DatasourceVariable("datasource").label("Prometheus").type("prometheus"))
         .annotation(_new_primary())
+        .annotation(_drill_window())
     )
     for number, panel in enumerate(panels(load()), start=1):
         board.with_panel(_panel(panel, number))
@@ -62,6 +63,20 @@ def _new_primary() -> builders.AnnotationQuery:
         .expr(f"({now_primary}) unless on (node) (max by (node) (patroni_primary offset 10s) == 1)")
         .step("5s")
         .title_format("{{node}} is primary")
+    )
+
+
+def _drill_window() -> builders.AnnotationQuery:
+    """A mark on every graph while a drill has a fault on, so that nobody takes it for the real thing."""
+    return (
+        builders.AnnotationQuery()
+        .name("Drill")
+        .datasource(_source())
+        .enable(enable=True)
+        .icon_color("orange")
+        .expr("max by (fault) (registry_drill_fault_active) == 1")
+        .step("5s")
+        .title_format("drill: {{fault}}")
     )
 
 

@@ -19,6 +19,7 @@ from chaos.session import Target
 from deploy.playground import tokens
 from deploy.playground.lifecycle import Started
 from deploy.playground.state import STATE_VARIABLE
+from monitoring.samples import Prometheus
 
 CUT_AND_DIE = """
 import os
@@ -66,6 +67,9 @@ def test_a_drill_passes_and_leaves_all_it_promises(
     assert json.loads((folder / "journal.json").read_text())["status"] == "completed"
     assert json.loads((folder / "verdict.json").read_text()) == verdict.as_json()
     assert judge_folder(folder).as_json() == verdict.as_json()
+    seen = Prometheus(target.control.status()["endpoints"]["prometheus"])
+    for metric in (f'registry_drill_active{{drill="{name}"}}', f'registry_drill_fault_active{{fault="{name}"}}'):
+        assert [series.value for series in seen.instant(f"max_over_time({metric}[5m])")] == [1.0], metric
 
 
 def test_a_cut_that_cuts_nothing_makes_the_drill_invalid(
