@@ -14,6 +14,7 @@ from typing import Any
 import yaml
 from chaoslib.experiment import ensure_experiment_is_valid, run_experiment
 
+from chaos.durability import note_durability
 from chaos.history import History, HistoryDamagedError, read
 from chaos.judge import judge
 from chaos.observe import NotObservedError
@@ -153,6 +154,7 @@ def _run(
         workload.stop()
         progress("reading the final state back")
         workload.observe()
+        note_durability(target.control.status(), history)
 
 
 def run_journaled(path: Path) -> dict[str, Any]:

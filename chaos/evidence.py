@@ -59,6 +59,7 @@ class Evidence:
     holdings: dict[str, Mapping[str, int]] = field(default_factory=dict)
     transfers: dict[str, list[Mapping[str, Any]]] = field(default_factory=dict)
     outcomes: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    durability: list[Mapping[str, Any]] = field(default_factory=list)
 
     @property
     def writes(self) -> list[Operation]:
@@ -147,6 +148,8 @@ def _take_observation(found: Evidence, event: Event) -> None:
         found.holdings[event.value["account"]] = event.value["assets"]
     elif event.f == "transfers":
         found.transfers[event.value["account"]] = event.value["transfers"]
+    elif event.f == "durability":
+        found.durability.append(event.value)
     elif event.f == "complete":
         found.complete = True
 

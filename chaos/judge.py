@@ -37,6 +37,7 @@ def judge(
         Check("no request failed", not failed, _some([f"{o.f} {o.key or ''}".strip() for o in failed])),
         _reads_see_acknowledged_accounts(found),
         _writes_after_the_last_fault(found),
+        _kept_through_a_power_cut(found),
         *_steady_states(found),
         *fault_checks(found),
         *extra_checks,
@@ -224,6 +225,13 @@ def _steady_states(found: Evidence) -> list[Check]:
         checks.append(Check(f"{ASSUMPTION}the experiment ran to its end", ended, run["status"]))
         checks.append(Check(f"steady state: {run['title']}", not run["deviated"]))
     return checks
+
+
+def _kept_through_a_power_cut(found: Evidence) -> Check:
+    """A killed process loses nothing even on a node that never syncs: only its settings tell."""
+    weak = [f"{entry['node']}: {entry['found']}" for entry in found.durability if entry["found"] != entry["needed"]]
+    asked = f"{len(found.durability)} nodes asked"
+    return Check("every node would survive a power cut", bool(found.durability) and not weak, _some(weak) or asked)
 
 
 def write_gap_s(found: Evidence) -> float:

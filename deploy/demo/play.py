@@ -12,6 +12,7 @@ from typing import Any
 import httpx
 
 from chaos.drills import GIVING_UP, find_drill, run_journaled
+from chaos.durability import note_durability
 from chaos.history import Event, History, read
 from chaos.judge import judge
 from chaos.market.published import DataError, PublishedDay
@@ -174,6 +175,7 @@ class Demo:
             self._surrender(registry, world)
             self._say("reading everything back")
             workload.observe()
+            note_durability(target.control.status(), history)
 
     def _start_trading(self, registry: Registry, world: World) -> None:
         loaded = {"day": self._day.isoformat(), "rate_per_s": max(0.05, len(world.trades) / STREAM_S)}

@@ -85,6 +85,8 @@ def observed(story: Story) -> None:
     for number, tonnes in ((A, 967), (B, 1033)):
         story.add("observer", "ok", "holdings", {"account": number, "assets": {"CEA-2019": tonnes}})
         story.add("observer", "ok", "transfers", {"account": number, "transfers": copy.deepcopy(listed)})
+    on = {"fsync": "on", "full_page_writes": "on"}
+    story.add("observer", "ok", "durability", {"node": "main-1", "needed": on, "found": dict(on)})
     story.add("observer", "ok", "complete")
 
 
@@ -370,3 +372,13 @@ def test_a_line_that_falls_with_a_later_fault_did_not_fall_with_the_cut() -> Non
 
 def watched_last(story: Story) -> dict[str, Any]:
     return dict([e for e in story.events if e.process == "watcher"][-1].value)
+
+
+def test_a_node_that_does_not_sync_fails_although_nothing_was_lost() -> None:
+    """SIGKILL is not power loss: with fsync off every drill would pass."""
+    story = answered_in_the_end()
+    observation(story, "durability")["found"]["fsync"] = "off"
+    assert failing(judge(story.events)) == ["every node would survive a power cut"]
+
+    story.events = [event for event in story.events if event.f != "durability"]
+    assert failing(judge(story.events)) == ["every node would survive a power cut"]
