@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import pwd
 import shutil
 import sys
 from pathlib import Path
@@ -51,7 +52,11 @@ def postgres_bin() -> Path:
 
 
 def as_node_user(command: list[str]) -> list[str]:
-    """Wrap a command so that PostgreSQL, which refuses root, does not see root; files stay as they are."""
+    """Wrap a command so that PostgreSQL, which refuses root, does not see root; files stay as they are.
+
+    It sees a user that this machine knows: initdb looks its own name up, and a fresh Debian has no user 1000.
+    """
     if os.geteuid() != 0:
         return command
-    return ["unshare", "--user", "--map-user=1000", "--map-group=1000", *command]
+    somebody = next(user for user in pwd.getpwall() if user.pw_uid != 0)
+    return ["unshare", "--user", f"--map-user={somebody.pw_uid}", f"--map-group={somebody.pw_gid}", *command]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import shutil
 import socket
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -31,9 +32,20 @@ def check_programs() -> None:
         raise CannotStartError(str(error)) from error
     if not postgres.exists():
         raise CannotStartError(f"PostgreSQL is missing: there is no {postgres}; run `make setup`")
-    wrapper = as_node_user([])
-    if wrapper and shutil.which(wrapper[0]) is None:
-        raise CannotStartError(f"{wrapper[0]} is missing: apt-get install util-linux")
+    _check_node_user()
+
+
+def _check_node_user() -> None:
+    """PostgreSQL refuses root, so root must be able to start it as somebody else."""
+    trial = as_node_user(["true"])
+    if shutil.which(trial[0]) is None:
+        raise CannotStartError(f"{trial[0]} is missing: apt-get install util-linux")
+    tried = subprocess.run(trial, capture_output=True, text=True, check=False)
+    if tried.returncode != 0:
+        raise CannotStartError(
+            f"root cannot start PostgreSQL as another user here ({tried.stderr.strip()}): run as an ordinary user, "
+            "or allow user namespaces"
+        )
 
 
 def check_disk(folder: Path) -> None:
