@@ -77,7 +77,9 @@ def _book(engine: Engine, stream: Stream, batch: Sequence[Received], *, with_ids
     after = extend(stream.totals, batch)
 
     def work(connection: Connection) -> Booked:
-        taking = store.taking(connection, market)
+        taking = store.taking(connection, market, epoch=stream.epoch)
+        if taking is store.Taking.FENCED:
+            raise FencedError(f"epoch {stream.epoch}: {taking.value}")
         if taking is store.Taking.NOT_NOW:
             raise NotTakingError(f"{market.day} {taking.value}")
         if taking is store.Taking.ENDED:

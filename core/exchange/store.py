@@ -81,21 +81,29 @@ class Taking(Enum):
     """Whether a stream takes trades now."""
 
     YES = "yes"
+    FENCED = "another intake leads"
     ENDED = "the end marker has come"
     NOT_NOW = "the day is in a state that takes no trades"
 
 
 # The share lock keeps the day's state as it is until the batch is committed, so nothing is booked into a sealed day.
 DAY_AND_MARKER = text("""
-SELECT day.state IN ('OPENING_ACKED', 'TRADING', 'CLOSED') AS is_open, intake.marker IS NOT NULL AS has_ended
+SELECT day.state IN ('OPENING_ACKED', 'TRADING', 'CLOSED') AS is_open, intake.marker IS NOT NULL AS has_ended,
+       intake.epoch
 FROM market_day day JOIN intake ON intake.market_day = day.day AND intake.appl_id = :appl_id
 WHERE day.day = :day FOR SHARE OF day
 """)
 
 
-def taking(connection: Connection, market: Market) -> Taking:
-    """Tell whether the stream takes trades; the answer holds until the transaction ends."""
+def taking(connection: Connection, market: Market, *, epoch: int) -> Taking:
+    """Tell whether the stream takes trades from the leader of this epoch; that the day does holds to the end.
+
+    The epoch speaks before the marker: who was fenced cannot know which of its trades the next leader booked
+    before the end, so it may not call them late.
+    """
     row = connection.execute(DAY_AND_MARKER, {"day": market.day, "appl_id": market.appl_id}).one()
+    if row.epoch != epoch:
+        return Taking.FENCED
     if row.has_ended:
         return Taking.ENDED
     return Taking.YES if row.is_open else Taking.NOT_NOW
