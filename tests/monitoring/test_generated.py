@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from deploy.binaries import program
 from monitoring import generate
@@ -44,6 +46,16 @@ def test_promtool_accepts_the_rules() -> None:
     files = sorted(str(file) for file in (generate.FOLDER / "rules").glob("*.yaml"))
     assert len(files) == 2
     subprocess.run([str(program("promtool")), "check", "rules", *files], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_no_rule_speaks_of_a_drill() -> None:
+    """Its metrics are there only while one runs: their absence is nobody's alarm, their presence moves no objective."""
+    files = (generate.FOLDER / "rules").glob("*.yaml")
+    groups = [group for file in files for group in yaml.safe_load(file.read_text("utf-8"))["groups"]]
+    expressions = [rule["expr"] for group in groups for rule in group["rules"]]
+
+    assert set(re.findall(r"\bup\b(?:{[^}]*})?", " ".join(expressions))) == {'up{job="probe"}'}
+    assert [expression for expression in expressions if "drill" in expression] == []
 
 
 def test_the_rules_give_the_numbers_that_were_worked_out_by_hand() -> None:
