@@ -42,13 +42,17 @@ UPDATE account SET state = 'REJECTED', credit_code = NULL
 WHERE number = ANY(CAST(:numbers AS text[])) AND state = 'APPLIED'
 """)
 
-# A halted day counts: until it is delivered, the exchange's view of the account is the one trades rest on.
+# A halted day counts until it is delivered: the exchange's view of the account is the one its trades rest on.
+# A day that gave way to a later one is halted too, but without a break and without a trade: it holds nobody's units.
 WITH_EXCHANGE = text("""
 SELECT EXISTS (
     SELECT FROM market_day d
     JOIN opening_position p ON p.day = d.day AND p.account = :number
      AND p.version = (SELECT max(o.version) FROM opening o WHERE o.day = d.day)
-    WHERE d.state <> ALL(CAST(:free AS text[])))
+    WHERE d.state <> ALL(CAST(:free AS text[]))
+      AND (d.state <> 'HALTED' OR (
+          (d.breaks <> '[]' OR EXISTS (SELECT FROM trade t WHERE t.market_day = d.day))
+          AND NOT EXISTS (SELECT FROM market_day_event e WHERE e.day = d.day AND e.state = 'DELIVERED'))))
 """)
 
 DELIVERED = ("DELIVERED", "OPENING_BUILT", "REPORTED")

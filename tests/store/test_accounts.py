@@ -214,7 +214,8 @@ def test_what_the_exchange_has_moves_only_after_delivery(engine: Engine, market:
 
 def stand_in_opening(connection: Connection, state: str, *, old: list[str], new: list[str]) -> None:
     """Make a market day whose opening data were sent twice; the second version is the one that counts."""
-    connection.execute(text("INSERT INTO market_day VALUES ('2021-07-16', :state, 0, 0)"), {"state": state})
+    day = text("INSERT INTO market_day VALUES ('2021-07-16', :state, 0, 0, NULL, '[{}]')")
+    connection.execute(day, {"state": state})
     for version, accounts in ((1, old), (2, new)):
         connection.execute(
             text("INSERT INTO opening VALUES ('2021-07-16', :v, 1, decode(repeat('00', 32), 'hex'))"), {"v": version}

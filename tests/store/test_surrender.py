@@ -95,7 +95,7 @@ def test_units_that_may_be_sold_at_any_moment_cannot_be_surrendered(engine: Engi
         [account] = market.open(connection, 1)
         market.allocate(connection, [(account, 100)])
         for statement in (
-            "INSERT INTO market_day VALUES ('2021-07-16', :state, 0, 0)",
+            "INSERT INTO market_day VALUES ('2021-07-16', :state, 0, 0, NULL, '[{}]')",
             "INSERT INTO opening VALUES ('2021-07-16', 1, 1, decode(repeat('00', 32), 'hex'))",
             "INSERT INTO opening_position VALUES ('2021-07-16', 1, :account, 'CEA-2019', 100)",
         ):
