@@ -12,11 +12,7 @@ from sqlalchemy import Connection
 from core.day import store
 from core.day.rules import Opening, State, opening_hash
 from core.ledger import store as ledger
-from core.outbox import store as outbox
 from core.quantities import CASH
-
-TOPIC = "opening"
-"""Topic of the outbox row that sends opening data to the exchange."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +58,7 @@ def open_first(connection: Connection, asked: Opening, *, worker: str) -> Openin
 
 
 def build(connection: Connection, day: date, *, products: Sequence[str], version: int = 1) -> OpeningData:
-    """Freeze what every open account holds available, and put it into the outbox for the exchange.
+    """Freeze what every open account holds available; the day's first state has it sent to the exchange.
 
     What was bought on earlier days may be sold from now on, so it is made available first.
     """
@@ -78,7 +74,6 @@ def _publish(connection: Connection, day: date, version: int) -> OpeningData:
     positions = store.positions(connection, day, version)
     hashed = opening_hash(positions)
     store.insert_opening(connection, day, version, positions=len(positions), hashed=hashed)
-    outbox.put(connection, TOPIC, f"{day}:{version}", {"day": day.isoformat(), "version": version})
     return OpeningData(day, version, hashed, positions)
 
 
@@ -100,11 +95,3 @@ def latest(connection: Connection, day: date) -> OpeningData:
     """Read the newest version of the day's opening data."""
     version, hashed = store.latest_opening(connection, day)
     return OpeningData(day, version, hashed, store.positions(connection, day, version))
-
-
-def acknowledge(connection: Connection, day: date, version: int) -> None:
-    """Note that the exchange has this version, and take it out of the outbox."""
-    store.acknowledge_opening(connection, day, version)
-    for message in outbox.waiting(connection, TOPIC):
-        if message.reference == f"{day}:{version}":
-            outbox.delivered(connection, message)

@@ -56,7 +56,7 @@ def acknowledge_opening(connection: Connection, day: date, *, version: int, work
     """OPENING_SENT to OPENING_ACKED: the exchange has this version with equal totals."""
     if not _is_here(connection, day, State.OPENING_SENT):
         return False
-    opening.acknowledge(connection, day, version)
+    store.acknowledge_opening(connection, day, version)
     detail = f"version {version}"
     store.move(connection, day, before=State.OPENING_SENT, after=State.OPENING_ACKED, worker=worker, detail=detail)
     return True

@@ -6,6 +6,7 @@ from datetime import date
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
 from core.day import store
 from core.day.rules import State
@@ -71,3 +72,13 @@ def test_a_day_with_trades_has_to_end_first(market: Any) -> None:
 
     market.run_until(State.REPORTED)
     assert reason(market.open(NEXT)) is Reason.DAY_EXISTS
+
+
+def test_nothing_waits_for_ever_to_be_sent_when_a_day_gives_way(market: Any) -> None:
+    market.account(tonnes=1)
+    market.open()
+    market.open(NEXT)
+    market.worker.tick()
+
+    waiting = text("SELECT topic, reference FROM outbox WHERE delivered_at IS NULL")
+    assert market.read(lambda c: c.execute(waiting).all()) == []
