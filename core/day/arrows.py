@@ -65,7 +65,7 @@ def send_opening(parties: Parties, day: date) -> bool:
     answer = parties.exchange.send_opening(data.message(closes))
     breaks = _opening_breaks(data, answer)
     if breaks:
-        raise DisagreementError(breaks)
+        raise DisagreementError(breaks, opening_version=data.version)
     return _write(
         parties,
         lambda c: transitions.acknowledge_opening(c, day, version=data.version, worker=parties.worker),

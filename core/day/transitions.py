@@ -36,6 +36,11 @@ def _is_here(connection: Connection, day: date, state: State) -> bool:
     return store.lock(connection, day) is state
 
 
+def _is_newest(connection: Connection, day: date, version: int) -> bool:
+    newest, _ = store.latest_opening(connection, day)
+    return version == newest
+
+
 def tick_clock(connection: Connection, day: date, state: State, *, worker: str) -> bool:
     """Go on where business time alone decides: trading starts, trading ends."""
     after = due_by_clock(state, day, clock.now(connection))
@@ -53,8 +58,11 @@ def tick_clock(connection: Connection, day: date, state: State, *, worker: str) 
 
 
 def acknowledge_opening(connection: Connection, day: date, *, version: int, worker: str) -> bool:
-    """OPENING_SENT to OPENING_ACKED: the exchange has this version with equal totals."""
-    if not _is_here(connection, day, State.OPENING_SENT):
+    """OPENING_SENT to OPENING_ACKED: the exchange has this version with equal totals, and there is none newer.
+
+    An answer may be late: meanwhile another worker was answered too, and the day came back here with a new version.
+    """
+    if not _is_here(connection, day, State.OPENING_SENT) or not _is_newest(connection, day, version):
         return False
     store.acknowledge_opening(connection, day, version)
     detail = f"version {version}"
@@ -208,8 +216,13 @@ def report(connection: Connection, day: date, *, worker: str) -> bool:
 
 
 def halt(connection: Connection, day: date, *, state: State, because: DisagreementError, worker: str) -> bool:
-    """Stop a day that parties do not agree on, with the list of what differs."""
+    """Stop a day that parties do not agree on, with the list of what differs.
+
+    What they said about opening data that a newer version has replaced by now stops nothing.
+    """
     if store.lock_patiently(connection, day) is not state:
+        return False
+    if because.opening_version is not None and not _is_newest(connection, day, because.opening_version):
         return False
     for party in because.refused_by:
         step = f"{state}, no {1 + store.refusals(connection, day, party)}"

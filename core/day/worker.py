@@ -92,11 +92,14 @@ class Worker:
             log.warning("not_yet_equal", day=str(day), state=patience.state, first=str(error.breaks[0]))
             patience.not_before = now + POLL_S
             return False
-        log.error("day_halted", day=str(day), state=patience.state, breaks=len(error.breaks), first=str(error))
-        write(
+        halted = write(
             self.parties.engine,
             lambda c: transitions.halt(c, day, state=patience.state, because=error, worker=self.parties.worker),
         )
+        if halted is False:  # the day is elsewhere by now, or has newer opening data
+            log.warning("disagreement_outdated", day=str(day), state=patience.state, first=str(error))
+            return False
+        log.error("day_halted", day=str(day), state=patience.state, breaks=len(error.breaks), first=str(error))
         self._note(day, patience.state)
         return True
 

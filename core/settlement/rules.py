@@ -12,13 +12,22 @@ class DisagreementError(Exception):
 
     ``patience_s`` is how long the difference may be mere delay, a deposit on its way for instance.
     ``refused_by`` names parties that said no to a question, which may not be asked again under the same id.
+    ``opening_version`` is set where the question was about one version of the opening data.
     """
 
-    def __init__(self, breaks: Sequence[Break], *, patience_s: float = 0.0, refused_by: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        breaks: Sequence[Break],
+        *,
+        patience_s: float = 0.0,
+        refused_by: Sequence[str] = (),
+        opening_version: int | None = None,
+    ) -> None:
         super().__init__(f"{len(breaks)} breaks, the first: {breaks[0]}")
         self.breaks = tuple(breaks)
         self.patience_s = patience_s
         self.refused_by = tuple(refused_by)
+        self.opening_version = opening_version
 
 
 def close_of(*, listed_fen: int, listed_t: int, previous_close_fen: int) -> int:

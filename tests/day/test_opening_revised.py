@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 from core.approvals.rules import Caller
-from core.day import opening
+from core.day import opening, store
 from core.day.rules import State
+from core.day.worker import Worker
 from core.refusals import Reason, Refused
 from core.surrender import service as surrender
 
@@ -58,3 +61,61 @@ def test_an_opening_that_is_still_true_is_not_sent_again_and_newcomers_wait_for_
     ticks(market, State.TRADING)
 
     assert market.floor.opening.version == 1
+
+
+class Overtaken:
+    """The lines of a worker whose question about opening data is answered only after others have gone on."""
+
+    def __init__(self, market: Any, *, ask_first: bool, meanwhile: Callable[[], None]) -> None:
+        self._lines = market.worker.parties.exchange
+        self._ask_first = ask_first
+        self._meanwhile = meanwhile
+
+    def send_opening(self, message: Mapping[str, Any]) -> dict[str, Any]:
+        """Ask the exchange before or after everything else happens; the worker hears of it afterwards."""
+        early = self._lines.send_opening(message) if self._ask_first else None
+        self._meanwhile()
+        answer: dict[str, Any] = early or self._lines.send_opening(message)
+        return answer
+
+
+def overtaken_worker(market: Any, seller: str, *, ask_first: bool, resent: bool) -> Any:
+    """A second worker; while it asks about version 1, the first brings the day to version 2."""
+
+    def meanwhile() -> None:
+        market.worker.tick()
+        assert market.state() is State.OPENING_ACKED
+        hand_in(market, seller, 30)
+        market.clock("09:30")
+        market.worker.tick()
+        if resent:
+            data = market.read(lambda c: opening.latest(c, DAY))
+            market.worker.parties.exchange.send_opening(data.message({"CEA-2019": 4800}))
+        assert market.state() is State.OPENING_SENT
+
+    lines = Overtaken(market, ask_first=ask_first, meanwhile=meanwhile)
+    return Worker(replace(market.worker.parties, exchange=lines, worker="settle@late"))
+
+
+def test_a_late_answer_to_an_old_version_does_not_acknowledge_the_new_one(market: Any) -> None:
+    seller = market.account(tonnes=100)
+    market.open()
+
+    overtaken_worker(market, seller, ask_first=True, resent=False).tick()
+
+    assert market.state() is State.OPENING_SENT
+    assert market.floor.opening.version == 1
+    ticks(market, State.TRADING)
+    assert market.floor.opening.version == 2
+
+
+def test_an_old_version_that_reaches_the_exchange_late_and_is_turned_down_does_not_halt_the_day(market: Any) -> None:
+    seller = market.account(tonnes=100)
+    market.open()
+
+    overtaken_worker(market, seller, ask_first=False, resent=True).tick()
+
+    assert market.state() is State.OPENING_SENT
+    assert market.floor.opening.version == 2
+    ticks(market, State.TRADING)
+    assert market.read(lambda c: store.get(c, DAY)).breaks == []
