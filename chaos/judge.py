@@ -229,9 +229,17 @@ def _steady_states(found: Evidence) -> list[Check]:
 
 def _kept_through_a_power_cut(found: Evidence) -> Check:
     """A killed process loses nothing even on a node that never syncs: only its settings tell."""
+    asked = {entry["node"] for entry in found.durability}
     weak = [f"{entry['node']}: {entry['found']}" for entry in found.durability if entry["found"] != entry["needed"]]
-    asked = f"{len(found.durability)} nodes asked"
-    return Check("every node would survive a power cut", bool(found.durability) and not weak, _some(weak) or asked)
+    weak += [f"{node}: not asked" for node in sorted(_data_nodes(found) - asked)]
+    detail = _some(weak) or f"{len(asked)} nodes asked"
+    return Check("every node would survive a power cut", bool(asked) and not weak, detail)
+
+
+def _data_nodes(found: Evidence) -> set[str]:
+    """Every node the watcher saw that was never the witness; one without a role is a data node that is down."""
+    roles = [seen for event in found.watched for seen in event.value["roles"].items()]
+    return {node for node, _ in roles} - {node for node, role in roles if role == "witness"}
 
 
 def write_gap_s(found: Evidence) -> float:

@@ -382,3 +382,17 @@ def test_a_node_that_does_not_sync_fails_although_nothing_was_lost() -> None:
 
     story.events = [event for event in story.events if event.f != "durability"]
     assert failing(judge(story.events)) == ["every node would survive a power cut"]
+
+
+def test_a_data_node_that_nobody_asked_fails_and_the_witness_need_not_be_asked() -> None:
+    """One safe node says nothing of the three others; the witness keeps no data."""
+    story = answered_in_the_end()
+    roles = {"main-1": "standby", "witness-1": "witness"}
+    story.add("watcher", "info", "cluster", {**watched_last(story), "roles": roles})
+    assert failing(judge(story.events)) == []
+
+    story.add("watcher", "info", "cluster", {**watched_last(story), "roles": {**roles, "second-2": "sync_standby"}})
+    verdict = judge(story.events)
+
+    assert failing(verdict) == ["every node would survive a power cut"]
+    assert [check.detail for check in verdict.checks if not check.passed] == ["second-2: not asked"]
