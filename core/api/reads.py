@@ -65,16 +65,6 @@ def _statement(connection: Connection, *, caller: Caller, number: str, after: st
     return accounts.transfers(connection, caller, number, after=after, limit=limit)
 
 
-@router.get("/v1/accounts/{number}/transfers", response_model=views.Transfers, tags=["holdings"])
-async def transfers(
-    call: ByAnyone, number: Number, after: After = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> Response:
-    """List what was booked from and to an account, in the order of booking."""
-    return await call.read(
-        lambda connection: accounts.transfers(connection, call.caller, number, after=after, limit=limit)
-    )
-
-
 @router.get("/v1/tasks/{task}", response_model=views.Task, tags=["approvals"])
 async def task(call: ByAnyone, task: UUID) -> Response:
     """Show a proposal and what became of it."""

@@ -104,20 +104,6 @@ class Transfer(BaseModel):
     market_day: str
 
 
-class Booked(Transfer):
-    """A transfer of whatever type."""
-
-    type: str
-
-
-class Transfers(BaseModel):
-    """One page; ``next`` goes into ``after`` for the page that follows."""
-
-    account: str
-    transfers: list[Booked]
-    next: str | None
-
-
 class Deposit(BaseModel):
     """A notice of credit that is booked."""
 

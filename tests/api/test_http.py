@@ -12,7 +12,9 @@ from typing import Any
 import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from starlette.routing import Route
 
+from core.api import reads, writes
 from core.bank.wire import CreditNotice, Movement, write_camt054
 from core.refusals import Reason
 
@@ -314,6 +316,15 @@ async def test_health_and_metrics_need_no_token(api: Any) -> None:
 async def test_a_method_nobody_offers_is_a_problem_too(api: Any) -> None:
     answer = await api.http.delete("/v1/accounts", headers={"Authorization": f"Bearer {api.token('a')}"})
     assert (answer.status_code, answer.json()["code"]) == (405, Reason.NO_SUCH_METHOD.code)
+
+
+async def test_every_address_has_one_answer_for_a_method() -> None:
+    """Of two handlers for one address the second would never be asked."""
+    routes = [route for router in (reads.router, writes.router) for route in router.routes if isinstance(route, Route)]
+    offered = [(method, route.path) for route in routes for method in route.methods or ()]
+
+    assert len(offered) == len(WRITES) + len(READS)
+    assert sorted(offered) == sorted(set(offered))
 
 
 async def test_the_description_says_what_a_client_needs(api: Any) -> None:
