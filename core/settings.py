@@ -25,8 +25,6 @@ class Settings(BaseSettings):
 
     dsn: str = "postgresql://registry_app@127.0.0.1:5432/registry"
     """One libpq URI with every data node in it; the engine adds target_session_attrs and all limits."""
-    owner_dsn: str = "postgresql://registry_owner@127.0.0.1:5432/registry"
-    """The same for migrations, as the role that owns the tables."""
     site: str = "main"
     node: str = "main-1"
     listen: str = "127.0.0.1:8000"
@@ -42,12 +40,25 @@ class Settings(BaseSettings):
     exchange_comp_id: str = "EXCHANGE"
     banks: dict[str, str] = {}
     """Base URL of each settlement bank by its code, as JSON."""
-    bank_token_path: Path | None = None
     playground: bool = False
     """Free transfers allowed and the business clock may be moved over the API."""
     hold_window_s: float = 45.0
     """How long a write may wait for a primary. 20 s lease + 2 s race + 1 s promotion + 5 s etcd election (a lease
     restarts when etcd's leader died with the primary) + 17 s of slack on a busy machine."""
+
+
+class FirstStart(BaseSettings):
+    """What only the making of the database needs; no process that serves gets to know it."""
+
+    model_config = Settings.model_config
+
+    admin_dsn: str
+    """A superuser's URI of the maintenance database."""
+    owner_dsn: str
+    """The URI of the registry's database, as the role that owns its tables."""
+    owner_password: str | None = None
+    app_password: str | None = None
+    drill_password: str | None = None
 
 
 @cache

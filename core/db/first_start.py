@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from core.db.errors import is_gone
 from core.db.migrate import upgrade
 from core.db.prepare import Passwords, prepare
+from core.settings import FirstStart
 
 PATIENCE_S = 120.0
 """A cluster that starts for the first time has a primary within ten seconds; a busy machine gets twelve times that."""
@@ -28,8 +27,6 @@ def make_ready(admin_dsn: str, owner_dsn: str, passwords: Passwords, *, patience
 
 def main() -> None:
     """Take addresses and passwords from the environment, where no other user can read them."""
-    given = os.environ
-    passwords = Passwords(
-        given.get("REGISTRY_OWNER_PASSWORD"), given.get("REGISTRY_APP_PASSWORD"), given.get("REGISTRY_DRILL_PASSWORD")
-    )
-    make_ready(given["REGISTRY_ADMIN_DSN"], given["REGISTRY_OWNER_DSN"], passwords)
+    given = FirstStart()
+    passwords = Passwords(given.owner_password, given.app_password, given.drill_password)
+    make_ready(given.admin_dsn, given.owner_dsn, passwords)

@@ -121,8 +121,7 @@ class Commands:
         raise KeyError(kind)
 
     def write_tokens(self) -> None:
-        """Leave a fresh token for each process of ours that calls the registry or the bank."""
-        tokens.token_file(self.state, "registry", ["registry"])
+        """Leave a fresh token for each process of ours that calls the registry."""
         tokens.token_file(self.state, BANK, ["bank"])
         tokens.token_file(self.state, "probe", ["probe"])
 
@@ -159,7 +158,6 @@ class Commands:
             "REGISTRY_TOKEN_PUBLIC_KEY": str(self.state.issuer_public_key),
             "REGISTRY_LINES": json.dumps(lines),
             "REGISTRY_BANKS": json.dumps({places.BANK_CODE: self._bank_url}),
-            "REGISTRY_BANK_TOKEN_PATH": str(self.state.token("registry")),
             "REGISTRY_PLAYGROUND": "true",
         }
 
