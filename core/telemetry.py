@@ -35,7 +35,11 @@ INTAKE_MISSING = Gauge("registry_intake_missing", "Numbers that no line has brou
 TRADES_QUARANTINED = Counter("registry_trades_quarantined_total", "Numbers that came with two different bodies.")
 TRADES_BOOKED = Counter("registry_trades_booked_total", "Trades made durable.", ["outcome"])
 
-DAY_STATE = Gauge("registry_day_state", "1 for the state the newest market day is in.", ["state"])
+DAY_STATE = Gauge(
+    "registry_day_state",
+    "1 for the state the newest market day is in; for HALTED while any day is halted on a break.",
+    ["state"],
+)
 DAY_TRANSITIONS = Counter("registry_day_transitions_total", "Arrows of the market day taken here.", ["to"])
 TRADES_UNSETTLED = Gauge("registry_trades_unsettled", "Accepted trades of the newest day not yet delivered.")
 LEDGER_IMBALANCE = Gauge("registry_ledger_imbalance", "Sum of all balances of an asset; must be 0.", ["asset"])

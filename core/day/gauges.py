@@ -33,8 +33,10 @@ class Gauges:
 
 def _set(connection: Connection, *, with_proofs: bool) -> None:
     newest = store.newest(connection)
+    broken = store.broken(connection)  # an earlier day too: it may halt after the next one was opened
     for state in State:
-        DAY_STATE.labels(state).set(newest is not None and newest.state is state)
+        here = broken if state is State.HALTED else newest is not None and newest.state is state
+        DAY_STATE.labels(state).set(here)
     if not with_proofs:
         return
     for asset, total in ledger.imbalance(connection).items():

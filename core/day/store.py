@@ -65,6 +65,16 @@ def newest(connection: Connection, *, hold: bool = False) -> Day | None:
     return None if row is None else _day(row)
 
 
+# Who gave way to a later day is halted too, without a break.
+BROKEN = text("SELECT EXISTS (SELECT FROM market_day WHERE state = 'HALTED' AND breaks <> '[]')")
+
+
+def broken(connection: Connection) -> bool:
+    """Tell whether any day is halted on a break, the newest or an earlier one."""
+    found: bool = connection.execute(BROKEN).scalar_one()
+    return found
+
+
 def unfinished(connection: Connection) -> list[Day]:
     """Read the days that still have an arrow to take, oldest first."""
     return [_day(row) for row in connection.execute(UNFINISHED).mappings()]

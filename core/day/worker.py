@@ -53,8 +53,19 @@ class Worker:
         """Go once over the unfinished days, oldest first; True when something moved."""
         days = read(self.parties.engine, store.unfinished)
         self._patience = {d.day: p for d in days if (p := self._patience.get(d.day)) and p.state is d.state}
-        moved = [self._step(found.day, found.state) for found in days]
+        moved = [self._step_alone(found.day, found.state) for found in days]
         return any(moved)
+
+    def _step_alone(self, day: date, state: State) -> bool:
+        """Take a day's step; a fault of one day takes no step from the others."""
+        try:
+            return self._step(day, state)
+        except NoPrimaryError:
+            raise
+        except Exception:  # noqa: BLE001  # whatever it is, the other days have nothing to do with it
+            log.exception("arrow_failed", day=str(day), state=state)
+            self._patience[day].not_before = time.monotonic() + PAUSE_MAX_S
+            return False
 
     def _step(self, day: date, state: State) -> bool:
         patience = self._patience.setdefault(day, Patience(state))
@@ -113,9 +124,9 @@ def run(worker: Worker, gauges: Gauges, stop: threading.Event) -> None:
         except NoPrimaryError as error:
             moved = False
             log.warning("no_primary", error=str(error))
-        except Exception:  # noqa: BLE001  # one broken arrow must not end the process that retries it
+        except Exception:  # noqa: BLE001  # nothing may end the process that tries again
             moved = False
-            log.exception("arrow_failed")
+            log.exception("round_failed")
             stop.wait(1.0)
         if not moved:
             stop.wait(POLL_S)

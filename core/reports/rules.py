@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from core.quantities import half_up
+from core.quantities import CASH, Break, half_up
 
 LAST_YEAR_WITH_FIXED_DECIMALS = 2021
 """Reports of 2021 keep two decimals; from 2022 on trailing zeros are dropped."""
@@ -37,6 +37,17 @@ class ProductDay:
     def quantity(self) -> int:
         """Tonnes of both modes."""
         return self.listed_t + self.block_t
+
+
+def booking_breaks(products: Sequence[ProductDay], booked: Mapping[str, int]) -> list[Break]:
+    """Name each asset of which the ledger moved something else than the trades add up to."""
+    traded = {product.product: product.quantity for product in products}
+    traded[CASH] = sum(product.listed_fen + product.block_fen for product in products)
+    return [
+        Break("total", "ledger", "", asset, traded.get(asset, 0), booked.get(asset, 0))
+        for asset in sorted({*traded, *booked})
+        if traded.get(asset, 0) != booked.get(asset, 0)
+    ]
 
 
 def change_pct(close_fen: int, previous_close_fen: int) -> str:

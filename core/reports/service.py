@@ -8,26 +8,27 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.reports import store
-from core.reports.rules import figures_of, text_of
-
-
-class ReportError(Exception):
-    """The ledger does not say what the trades say; no report is published over it."""
+from core.reports.rules import booking_breaks, figures_of, text_of
+from core.settlement.rules import DisagreementError
 
 
 def publish(
     connection: Connection, day: date, *, cumulative_before_t: int, cumulative_before_fen: int
 ) -> dict[str, Any]:
-    """Add the day up, hold the sums against the ledger, and keep the report; return its figures."""
+    """Add the day up, hold the sums against the ledger, and keep the report; return its figures.
+
+    DisagreementError when the ledger does not say what the trades say; no report is published over that.
+    """
+    products = store.product_days(connection, day)
+    breaks = booking_breaks(products, store.booked(connection, day))
+    if breaks:
+        raise DisagreementError(breaks)
     figures = figures_of(
         day,
-        store.product_days(connection, day),
+        products,
         cumulative_before_t=cumulative_before_t,
         cumulative_before_fen=cumulative_before_fen,
     )
-    traded = (figures["listed_t"] + figures["block_t"], figures["listed_fen"] + figures["block_fen"])
-    if traded != store.booked(connection, day):
-        raise ReportError(f"{day}: trades add up to {traded}, the ledger to {store.booked(connection, day)}")
     store.insert(connection, day, content=text_of(figures), figures=figures)
     return figures
 

@@ -36,16 +36,16 @@ def product_days(connection: Connection, day: date) -> list[ProductDay]:
 
 # Through the day's batches: transfers have no index by day, and need none for this.
 BOOKED = text("""
-SELECT coalesce(sum(amount) FILTER (WHERE type = 'TRADE_UNITS'), 0)::bigint AS tonnes,
-       coalesce(sum(amount) FILTER (WHERE type = 'TRADE_CASH'), 0)::bigint AS fen
-FROM transfer WHERE batch IN (SELECT seq FROM ledger_batch WHERE market_day = :day) AND market_day = :day
+SELECT asset, sum(amount) AS amount FROM transfer
+WHERE batch IN (SELECT seq FROM ledger_batch WHERE market_day = :day) AND market_day = :day
+  AND type IN ('TRADE_UNITS', 'TRADE_CASH')
+GROUP BY asset
 """)
 
 
-def booked(connection: Connection, day: date) -> tuple[int, int]:
-    """Return the tonnes and the fen that the ledger moved for trades of the day."""
-    tonnes, fen = connection.execute(BOOKED, {"day": day}).one()
-    return tonnes, fen
+def booked(connection: Connection, day: date) -> dict[str, int]:
+    """Return how much of each asset the ledger moved for trades of the day."""
+    return {asset: int(amount) for asset, amount in connection.execute(BOOKED, {"day": day})}
 
 
 INSERT = text("""

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date
 
 from sqlalchemy import Connection
 
 from core.ledger import store as ledger
 from core.outbox import store as outbox
-from core.quantities import Break
+from core.quantities import Break, Vintage
 from core.settlement import store
 from core.settlement.rules import DisagreementError, close_of
 from core.units import store as units
@@ -37,20 +37,30 @@ def clear(
     return closes
 
 
+def _short_of_units(nets: Sequence[tuple[str, Vintage, int]], held: Mapping[tuple[str, int], int]) -> Sequence[Break]:
+    """Name who has fewer serial numbers than delivery would take, whatever the ledger says."""
+    return [
+        Break("account", "units", account, vintage.product, -net, held.get((account, vintage.year), 0))
+        for account, vintage, net in nets
+        if -net > held.get((account, vintage.year), 0)
+    ]
+
+
 def deliver(connection: Connection, day: date, *, releases: Mapping[str, str]) -> int:
     """Make the day's change of ownership final, both legs of every trade; return how many trades that were.
 
     ``releases`` names by bank the message whose held movements become final with it. DisagreementError when
     somebody is short, or when the two accountings end up apart; then nothing was delivered.
     """
-    breaks = store.short(connection, day)
+    nets = store.unit_nets(connection, day)
+    breaks = [*store.short(connection, day), *_short_of_units(nets, units.totals(connection))]
     if breaks:
         raise DisagreementError(breaks)
     ledger.stage(connection)
     staged = store.stage_trades(connection, day)
     posted = ledger.post_staged(connection, market_day=day)
     # The ledger's locks first, the units' after them: the order that every writer of both keeps.
-    units.deliver(connection, store.unit_nets(connection, day), reference=f"day:{day}", market_day=day)
+    units.deliver(connection, nets, reference=f"day:{day}", market_day=day)
     for bank, message_id in releases.items():
         outbox.put(connection, BANK_RELEASE, f"{day}:{bank}", {"bank": bank, "message_id": message_id})
     breaks = [*store.differences(connection), *store.in_transit(connection)]

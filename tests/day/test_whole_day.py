@@ -113,8 +113,8 @@ def test_a_worker_killed_before_its_commit_costs_a_repeat_and_nothing_else(
     assert len(market.read(lambda c: store.events(c, DAY))) == len(COURSE)
 
 
-class PowerOffError(Exception):
-    """The worker's end, just before COMMIT."""
+class PowerOffError(BaseException):
+    """The worker's end, just before COMMIT; nothing in it can catch that."""
 
 
 def test_cancelled_and_corrected_trades_settle_as_what_they_became(market: Any) -> None:
