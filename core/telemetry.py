@@ -41,7 +41,9 @@ DAY_STATE = Gauge(
     ["state"],
 )
 DAY_TRANSITIONS = Counter("registry_day_transitions_total", "Arrows of the market day taken here.", ["to"])
-TRADES_UNSETTLED = Gauge("registry_trades_unsettled", "Accepted trades of the newest day not yet delivered.")
+TRADES_UNSETTLED = Gauge(
+    "registry_trades_unsettled", "Trades, cancelled ones left out, of all days not yet delivered, halted days included."
+)
 LEDGER_IMBALANCE = Gauge("registry_ledger_imbalance", "Sum of all balances of an asset; must be 0.", ["asset"])
 UNITS_DIFFERENCE = Gauge("registry_units_difference", "Holdings on which ledger and units disagree; must be 0.")
 

@@ -7,7 +7,7 @@ import time
 from sqlalchemy import Connection, Engine
 
 from core.day import store
-from core.day.rules import COURSE, State
+from core.day.rules import State
 from core.db.transaction import read
 from core.ledger import store as ledger
 from core.settlement import store as settlement_store
@@ -42,8 +42,6 @@ def _set(connection: Connection, *, with_proofs: bool) -> None:
     for asset, total in ledger.imbalance(connection).items():
         LEDGER_IMBALANCE.labels(asset).set(total)
     UNITS_DIFFERENCE.set(len(settlement_store.differences(connection)))
-    unsettled = 0
-    for found in store.unfinished(connection):
-        if COURSE.index(found.state) < COURSE.index(State.DELIVERED):
-            unsettled += settlement_store.effective_count(connection, found.day)
-    TRADES_UNSETTLED.set(unsettled)
+    TRADES_UNSETTLED.set(
+        sum(settlement_store.effective_count(connection, day) for day in store.undelivered(connection))
+    )

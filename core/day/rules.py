@@ -46,13 +46,23 @@ NO_SEAL = "0" * 64
 """What the first seal of all names as its predecessor."""
 
 
-def may_follow(before: State, after: State) -> bool:
-    """Tell whether the day may go from one state to another: one step on, or to HALTED unless it is over."""
+REVISED = (State.OPENING_ACKED, State.OPENING_SENT)
+"""The one arrow back: holdings changed before trading, so the exchange is sent new opening data."""
+
+
+def may_follow(before: State | None, after: State) -> bool:
+    """Tell whether the day may go from one state to another; None is the state of a day that is not there yet.
+
+    One step on, back for new opening data, or to HALTED unless it is over. A day that gives way to a later one
+    goes to HALTED too; that it has no trade is the business of who moves it.
+    """
+    if before is None:
+        return after is COURSE[0]
     if after is State.HALTED:
         return before not in (State.HALTED, State.REPORTED)
     if before is State.HALTED:
         return False
-    return COURSE.index(after) == COURSE.index(before) + 1
+    return (before, after) == REVISED or COURSE.index(after) == COURSE.index(before) + 1
 
 
 def due_by_clock(state: State, day: date, now: datetime) -> State | None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
-from core.day.rules import State
+from core.day.rules import State, may_follow
 from core.quantities import Break
 
 
@@ -75,6 +75,19 @@ def broken(connection: Connection) -> bool:
     return found
 
 
+# A day that halted is undelivered, unless it halted after its delivery.
+UNDELIVERED = text("""
+SELECT day FROM market_day d
+WHERE state NOT IN ('DELIVERED', 'OPENING_BUILT', 'REPORTED')
+  AND NOT EXISTS (SELECT FROM market_day_event e WHERE e.day = d.day AND e.state = 'DELIVERED') ORDER BY day
+""")
+
+
+def undelivered(connection: Connection) -> list[date]:
+    """Return the days whose trades have not changed hands, oldest first, halted days included."""
+    return list(connection.execute(UNDELIVERED).scalars())
+
+
 def unfinished(connection: Connection) -> list[Day]:
     """Read the days that still have an arrow to take, oldest first."""
     return [_day(row) for row in connection.execute(UNFINISHED).mappings()]
@@ -130,7 +143,12 @@ VALUES (:day, :before, :after, :worker, :detail)
 def move(
     connection: Connection, day: date, *, before: State | None, after: State, worker: str, detail: str = ""
 ) -> None:
-    """Change the day's state, of which the caller holds the row, and leave an event; None for a new day."""
+    """Change the day's state, of which the caller holds the row, and leave an event; None for a new day.
+
+    An arrow that the day's rules do not know is a fault of the caller.
+    """
+    if not may_follow(before, after):
+        raise ValueError(f"no day goes from {before or 'nothing'} to {after}")
     facts = {"day": day, "before": before, "after": after, "worker": worker, "detail": detail}
     if before is not None and connection.execute(MOVE, facts).rowcount != 1:
         raise RuntimeError(f"{day} is not {before}")

@@ -44,13 +44,19 @@ def test_a_year_without_announced_holidays_is_an_error_that_says_so() -> None:
         is_trading_day(date(2040, 1, 7))
 
 
-def test_a_day_goes_one_step_at_a_time_and_may_halt_until_it_is_over() -> None:
+def test_a_day_goes_one_step_at_a_time_back_only_for_new_opening_data_and_may_halt_until_it_is_over() -> None:
     for before in State:
         allowed = {after for after in State if may_follow(before, after)}
         if before in (State.HALTED, State.REPORTED):
             assert allowed == set()
+        elif before is State.OPENING_ACKED:
+            assert allowed == {State.OPENING_SENT, State.TRADING, State.HALTED}
         else:
             assert allowed == {COURSE[COURSE.index(before) + 1], State.HALTED}
+
+
+def test_a_day_begins_with_its_opening_data() -> None:
+    assert {after for after in State if may_follow(None, after)} == {State.OPENING_SENT}
 
 
 @pytest.mark.parametrize(

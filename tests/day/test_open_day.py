@@ -74,6 +74,17 @@ def test_a_day_with_trades_has_to_end_first(market: Any) -> None:
     assert reason(market.open(NEXT)) is Reason.DAY_EXISTS
 
 
+@pytest.mark.parametrize("after", [State.TRADING, State.OPENING_SENT, State.REPORTED])
+def test_an_impossible_arrow_is_an_error_and_leaves_the_day_as_it_is(market: Any, after: State) -> None:
+    market.account(tonnes=1)
+    market.open()
+
+    with pytest.raises(ValueError, match=f"from OPENING_SENT to {after}"):
+        market.write(lambda c: store.move(c, DAY, before=State.OPENING_SENT, after=after, worker="test"))
+
+    assert market.state() is State.OPENING_SENT
+
+
 def test_nothing_waits_for_ever_to_be_sent_when_a_day_gives_way(market: Any) -> None:
     market.account(tonnes=1)
     market.open()

@@ -6,16 +6,22 @@ import os
 import subprocess
 import sys
 import time
+from datetime import date
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from core.day import transitions
 from core.day.gauges import Gauges
 from core.day.rules import State
+from core.quantities import Break
+from core.settlement.rules import DisagreementError
 from core.telemetry import DAY_STATE, LEDGER_IMBALANCE, TRADES_UNSETTLED, UNITS_DIFFERENCE
 from deploy.ports import free_port
 
+DAY = date(2021, 7, 16)
+DIFFERENT = DisagreementError([Break("total", "exchange", "", "CNY", 1, 2)])
 ROOT = Path(__file__).parents[2]
 MAIN = "from core.day.worker import main; main()"
 
@@ -67,4 +73,24 @@ def test_gauges_tell_the_newest_days_state_and_both_proofs(market: Any) -> None:
 
     market.run_until(State.DELIVERED)
     Gauges(market.engine).refresh()
+    assert TRADES_UNSETTLED._value.get() == 0
+
+
+def test_trades_of_a_halted_day_count_as_unsettled_until_they_are_delivered(market: Any) -> None:
+    market.traded_day()
+    market.run_until(State.CLEARED)
+    market.write(lambda c: transitions.halt(c, DAY, state=State.CLEARED, because=DIFFERENT, worker="test"))
+
+    Gauges(market.engine).refresh()
+
+    assert TRADES_UNSETTLED._value.get() == 3
+
+
+def test_trades_of_a_day_that_halted_after_delivery_are_settled(market: Any) -> None:
+    market.traded_day()
+    market.run_until(State.DELIVERED)
+    market.write(lambda c: transitions.halt(c, DAY, state=State.DELIVERED, because=DIFFERENT, worker="test"))
+
+    Gauges(market.engine).refresh()
+
     assert TRADES_UNSETTLED._value.get() == 0
