@@ -52,9 +52,9 @@ class FirstStart(BaseSettings):
 
     model_config = Settings.model_config
 
-    admin_dsn: str
+    admin_dsn: str = "postgresql://postgres@127.0.0.1:5432/postgres"
     """A superuser's URI of the maintenance database."""
-    owner_dsn: str
+    owner_dsn: str = "postgresql://registry_owner@127.0.0.1:5432/registry"
     """The URI of the registry's database, as the role that owns its tables."""
     owner_password: str | None = None
     app_password: str | None = None
