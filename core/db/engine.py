@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import psycopg
@@ -20,19 +21,27 @@ LIMITS: dict[str, Any] = {
     "keepalives_count": 3,
     "tcp_user_timeout": 3000,
     "load_balance_hosts": "random",  # a dead first host would cost every connection its timeout
-    "options": "-c lock_timeout=10s -c idle_in_transaction_session_timeout=60s",
 }
+TIMEOUTS = {"lock_timeout": "10s", "idle_in_transaction_session_timeout": "60s"}
+MIGRATION_TIMEOUTS = {"lock_timeout": "4s", "statement_timeout": "5s"}
 
 
-def write_engine(dsn: str, *, pool_size: int = 4, name: str = "registry") -> Engine:
+def _options(timeouts: Mapping[str, str]) -> str:
+    return " ".join(f"-c {name}={value}" for name, value in timeouts.items())
+
+
+def write_engine(
+    dsn: str, *, pool_size: int = 4, name: str = "registry", timeouts: Mapping[str, str] | None = None
+) -> Engine:
     """Build an engine whose connections open on the current primary, or fail.
 
     ``dsn`` is a libpq URI; it may name several hosts. SQLAlchemy's URL cannot express that, so the
-    URI is handed to psycopg whole.
+    URI is handed to psycopg whole. ``timeouts`` are the server's, beside or instead of the usual ones.
     """
+    options = _options({**TIMEOUTS, **(timeouts or {})})
     return create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(dsn, application_name=name, **LIMITS),
+        creator=lambda: psycopg.connect(dsn, application_name=name, options=options, **LIMITS),
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=10,
@@ -43,5 +52,5 @@ def write_engine(dsn: str, *, pool_size: int = 4, name: str = "registry") -> Eng
 
 def migration_engine(dsn: str) -> Engine:
     """Build the engine of the migrations: short lock and statement timeouts, no pool."""
-    limits = LIMITS | {"options": "-c lock_timeout=4s -c statement_timeout=5s"}
+    limits = LIMITS | {"options": _options(MIGRATION_TIMEOUTS)}
     return create_engine("postgresql+psycopg://", poolclass=NullPool, creator=lambda: psycopg.connect(dsn, **limits))

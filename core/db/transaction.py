@@ -48,7 +48,7 @@ def driver_of(connection: Connection) -> psycopg.Connection[object]:
 
 
 @contextmanager
-def _closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> Iterator[None]:
+def closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> Iterator[None]:
     """Shut the socket when time is up. Never cancel: a cancelled COMMIT wait is a commit without its replica."""
     lock, ended = threading.Lock(), threading.Event()
 
@@ -75,7 +75,7 @@ def _opened(engine: Engine, within_s: float) -> Iterator[Connection]:
     """Open a transaction that ends by its deadline, its rollback too: a frozen server answers nothing at all."""
     with engine.connect() as connection:
         connection.begin()  # so that a COPY on the raw connection is committed too
-        with _closed_at_deadline(driver_of(connection), within_s):
+        with closed_at_deadline(driver_of(connection), within_s):
             try:
                 yield connection
             except BaseException as error:

@@ -47,6 +47,8 @@ ASK_LOCK_EVERY_S = 0.25
 ASK_DAY_EVERY_S = 0.25
 RESUBSCRIBE_AFTER_S = 0.5
 WAIT_S = 0.1
+TIMEOUTS = {"idle_in_transaction_session_timeout": "3s", "statement_timeout": "10s"}
+"""A process that freezes inside a batch, or inside its COPY, must not keep the stream's row from the next leader."""
 TOLD_AGAIN_MAX = 20_000
 """Refusals repeated to a line that comes back, so that no lost message leaves the two sides with different nets."""
 
@@ -98,6 +100,8 @@ class Intake:
     def _keep_standing(self, now: float) -> None:
         if now < self._next_ask:
             return
+        for line in self._lines:
+            line.renew()
         if not self._leading:
             self._next_ask = now + ASK_LOCK_EVERY_S
             self._ask_to_lead()
@@ -329,6 +333,6 @@ def main() -> None:
     for line in lines:
         line.start()
         LINK_UP.labels(line.name).set(0)
-    intake = Intake(write_engine(config.dsn, pool_size=3, name="registry intake"), lines)
+    intake = Intake(write_engine(config.dsn, pool_size=3, name="registry intake", timeouts=TIMEOUTS), lines)
     while True:
         intake.step()

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import socket
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, suppress
 from datetime import date
 from enum import Enum
 
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
 
+from core.db.transaction import closed_at_deadline, driver_of
 from core.exchange import store
 
 ANSWER_WITHIN_S = 3.0
 """A primary that answers no trivial question for this long may be stalled; another one will be elected."""
+SILENT_AT_MOST_S = 3.0
+"""A leader asks four times a second; one that is silent for this long is frozen, or stuck in a commit that stalls."""
 
 
 class Standing(Enum):
@@ -43,7 +43,9 @@ class Leadership:
             if self._connection is None:
                 self._connection = self._engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             with _answered(self._connection):
-                return Standing.LEADING if store.try_lead(self._connection) else Standing.OTHER_LEADS
+                if store.try_lead(self._connection, silent_at_most_s=SILENT_AT_MOST_S):
+                    return Standing.LEADING
+                return Standing.OTHER_LEADS
         except (SQLAlchemyError, OSError):
             self.give_up()
             return Standing.NO_PRIMARY
@@ -68,19 +70,6 @@ class Leadership:
                 connection.close()
 
 
-@contextmanager
-def _answered(connection: Connection) -> Iterator[None]:
+def _answered(connection: Connection) -> AbstractContextManager[None]:
     """Shut the socket when the answer does not come in time; nothing is written here, so nothing is unknown."""
-    descriptor = connection.connection.driver_connection.fileno()  # type: ignore[union-attr]  # connected
-
-    def shut() -> None:
-        with suppress(OSError), socket.socket(fileno=socket.dup(descriptor)) as own:
-            own.shutdown(socket.SHUT_RDWR)
-
-    timer = threading.Timer(ANSWER_WITHIN_S, shut)
-    timer.daemon = True
-    timer.start()
-    try:
-        yield
-    finally:
-        timer.cancel()
+    return closed_at_deadline(driver_of(connection), ANSWER_WITHIN_S)

@@ -32,6 +32,9 @@ from core.exchange.wire import (
 CONNECT_WITHIN_S = 2.0
 REDIAL_FIRST_S, REDIAL_MAX_S = 0.1, 2.0
 HEALTH_EVERY_S = 1.0
+SILENT_AT_MOST_S = 8.0
+"""The booking process speaks four times a second while it is at work. Longer than a failover keeps it busy; a frozen
+one must not keep the sessions, which the exchange gives to one at a time."""
 PIPE_HIGH_WATER = 4 * 1024 * 1024
 """Bytes of trades the booking process may leave unread before this line stops reading its socket."""
 
@@ -47,6 +50,7 @@ class LineProcess:
         self._to_exchange: asyncio.StreamWriter | None = None
         self._day = self._appl_id = ""
         self._asked = self._live = 0
+        self._heard_at = time.monotonic()
 
     async def run(self) -> None:
         """Work until the booking process is gone."""
@@ -54,6 +58,7 @@ class LineProcess:
         health = asyncio.create_task(self._tell_health())
         try:
             while line := await self._commands.readline():
+                self._heard_at = time.monotonic()
                 self._obey(json.loads(line))
         finally:
             self._leave("registry intake ends")
@@ -97,6 +102,8 @@ class LineProcess:
     async def _tell_health(self) -> None:
         while True:
             await asyncio.sleep(HEALTH_EVERY_S)
+            if self._wanted.is_set() and time.monotonic() - self._heard_at > SILENT_AT_MOST_S:
+                self.disconnect()
             if self._session is not None and self._session.state is State.UP:
                 self._tell("Health", garbled=self._session.garbled, read_lag_s=round(self._session.read_lag_s, 4))
 
@@ -117,7 +124,7 @@ class LineProcess:
         _COMMANDS[command.pop("do")](self, **command)
 
     def connect(self) -> None:
-        """Dial, and redial whenever the session falls."""
+        """Dial, and redial whenever the session falls; said again and again by a booking process that is well."""
         self._wanted.set()
 
     def disconnect(self) -> None:

@@ -158,6 +158,11 @@ class Line:
         self._wanted = True
         self.command(do="connect")
 
+    def renew(self) -> None:
+        """Have the line stay as it is; one that hears nothing for long leaves the session to others."""
+        if self._wanted:
+            self.command(do="connect")
+
     def disconnect(self) -> None:
         """Have the line log out and stay away."""
         if self._wanted:

@@ -21,12 +21,19 @@ APPL_ID = "1"
 """The one stream of the day."""
 
 LOCK = 0x494E54414B45  # "INTAKE"
-TRY_LEAD = text("SELECT pg_try_advisory_lock(:lock)")
+TRY_LEAD = text("""
+SELECT pg_try_advisory_lock(:lock), set_config('idle_session_timeout', :silence, false)
+""")
 
 
-def try_lead(connection: Connection) -> bool:
-    """Take the session lock of the one intake that books, if nobody holds it."""
-    return bool(connection.execute(TRY_LEAD, {"lock": LOCK}).scalar_one())
+def try_lead(connection: Connection, *, silent_at_most_s: float) -> bool:
+    """Take the session lock of the one intake that books, if nobody holds it.
+
+    The server ends a session that is silent for longer, and the lock with it: a process that froze keeps its
+    socket open and would lead for ever.
+    """
+    values = {"lock": LOCK, "silence": f"{round(silent_at_most_s * 1000)}ms"}
+    return bool(connection.execute(TRY_LEAD, values).one()[0])
 
 
 NEWEST_TAKING_DAY = text("""

@@ -264,3 +264,29 @@ def test_lost_database_connections_lose_and_repeat_nothing(
     assert registry.wait_until(registry.marker, "end marker stored") == exchange.status()["totals"]
     assert registry.booked() == N
     assert registry.ask("SELECT epoch > 1 FROM intake") == [(True,)]
+
+
+def test_a_frozen_leader_is_replaced_and_books_nothing_when_it_thaws(
+    exchange: Any, registry: Any, trades: Make
+) -> None:
+    """It keeps its sockets, so neither the database nor the exchange sees an end: only its silence tells."""
+    exchange.load(trades(20_000), rate_per_s=SLOW)
+    first = registry.start_intake()
+    registry.wait_until(lambda: registry.metric("registry_intake_leader") == 1, "the first leads")
+    registry.start_intake()
+    registry.wait_until(lambda: registry.shows("registry_link_up", intake=1), "the second waits")
+    exchange.do("start")
+    registry.wait_until(lambda: registry.watermark() > 100, "trades flow")
+    first.send_signal(signal.SIGSTOP)
+    try:
+        time.sleep(0.5)  # what it had sent before
+        stood_at = registry.watermark()
+        registry.wait_until(lambda: registry.watermark() > stood_at, "the second books", 30)
+    finally:
+        first.send_signal(signal.SIGCONT)
+    registry.wait_until(lambda: registry.metric("registry_intake_leader") == 0, "the first knows")
+    exchange.do("close")
+    marker = registry.wait_until(registry.marker, "end marker stored", 40)
+    assert marker == exchange.status()["totals"]
+    assert registry.ask("SELECT count(*), count(refusal) FROM trade") == [(20_000, 0)]
+    assert registry.metric("registry_intake_leader", 1) == 1
