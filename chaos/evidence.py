@@ -51,6 +51,9 @@ class Evidence:
     ended: int | None = None
     faults: list[Event] = field(default_factory=list)
     watched: list[Event] = field(default_factory=list)
+    blind: list[Event] = field(default_factory=list)
+    steps: list[Mapping[str, Any]] = field(default_factory=list)
+    next_opening: int | None = None
     complete: bool = False
     given_up: str | None = None
     experiments: list[Mapping[str, Any]] = field(default_factory=list)
@@ -114,14 +117,16 @@ def _operation(begun: Event, ended: Event | None) -> Operation:
 def _take_fact(found: Evidence, event: Event) -> None:
     if event.process == "nemesis":
         found.faults.append(event)
-    elif event.process == "watcher" and event.f == "cluster":
-        found.watched.append(event)
+    elif event.process == "watcher":
+        (found.watched if event.f == "cluster" else found.blind).append(event)
     elif event.process == "observer":
         _take_observation(found, event)
     elif event.f == "given-up":
         found.given_up = str(event.value["error"])
     elif event.f == "experiment":
         found.experiments.append(event.value)
+    elif event.f == "activity-ended":
+        found.steps.append(event.value)
     else:
         _take_fact_of_run(found, event)
 
@@ -135,6 +140,8 @@ def _take_fact_of_run(found: Evidence, event: Event) -> None:
         found.begun = event.time
     elif event.f == "workload-stop":
         found.ended = event.time
+    elif event.f == "next-opening":
+        found.next_opening = event.time
 
 
 def _take_observation(found: Evidence, event: Event) -> None:
@@ -182,11 +189,10 @@ def _settle_open(operation: Operation, outcome: Mapping[str, Any] | None, truth:
         truth.unresolved.append(operation)
         return
     status = outcome.get("status") or 0
-    if outcome["state"] == "done" and 200 <= status < 300:
-        truth.done.append(_answered(operation, status, outcome.get("body")))
-    else:
+    if outcome["state"] == "not_done":
         truth.not_done.append(operation)
-
-
-def _answered(operation: Operation, status: int, body: Any) -> Operation:
-    return replace(operation, type="ok", ended=None, status=status, body=body)
+        return
+    was_done = 200 <= status < 300
+    kind = "ok" if was_done else "fail"
+    answered = replace(operation, type=kind, ended=None, status=status, body=outcome.get("body"))
+    (truth.done if was_done else truth.not_done).append(answered)

@@ -9,6 +9,7 @@ from typing import Any
 
 from chaos.evidence import Evidence, Operation, Truth, settle, sort_evidence
 from chaos.history import Event
+from chaos.refusals import undeserved
 from chaos.verdict import ASSUMPTION, MONTHLY_BUDGET_S, Check, Figures, Verdict
 
 WRITES_LEAST = 20
@@ -24,13 +25,14 @@ def judge(
     found = sort_evidence(events)
     truth = settle(found)
     lost, twice, ghosts = _lost(found, truth), _twice(found, truth), _ghosts(found, truth)
-    failed = [o for o in found.traffic if o.type == "info"]
+    refused, failed = undeserved(found, truth), [o for o in found.traffic if o.type == "info"]
     gap_s, budget_s = write_gap_s(found), budget_used_s(found)
     checks = [
         *_assumptions(found),
         Check("no acknowledged write is lost", not lost, _some(lost)),
         Check("no write happened twice", not twice, _some(twice)),
         Check("no refused write appears", not ghosts, _some(ghosts)),
+        Check("only writes that had to be refused were refused", not refused, _some(refused)),
         _conservation(found),
         _balances(found, truth),
         _every_unknown_is_resolved(truth),
@@ -38,6 +40,7 @@ def judge(
         _reads_see_acknowledged_accounts(found),
         _writes_after_the_last_fault(found),
         _kept_through_a_power_cut(found),
+        _every_step_succeeded(found),
         *_steady_states(found),
         *fault_checks(found),
         *extra_checks,
@@ -77,6 +80,8 @@ def _assumptions(found: Evidence) -> list[Check]:
             f"{len(found.accounts)} accounts, {len(found.transfers)} lists of transfers",
         ),
     ]
+    if found.faults:
+        checks.append(_watched_throughout(found))
     if found.given_up is not None:
         checks.append(Check(f"{ASSUMPTION}the drill was carried out to its end", passed=False, detail=found.given_up))
     for fault in expected:
@@ -86,6 +91,22 @@ def _assumptions(found: Evidence) -> list[Check]:
         detail = "read back during traffic" if during else "outside the traffic" if bit else "was not seen to bite"
         checks.append(Check(f"{ASSUMPTION}fault {fault} bit", during, detail))
     return checks
+
+
+def _watched_throughout(found: Evidence) -> Check:
+    """What the cluster did during a fault is known only if somebody could look, from its injection to its end."""
+    unseen = []
+    for event in found.faults:
+        if event.value.get("verb") == "inject":
+            over = max(other.time for other in found.faults if other.f == event.f)
+            dark = [look for look in found.blind if event.time <= look.time and _begun(look) <= over]
+            if dark or not any(look.time <= over for look in found.watched):
+                unseen.append(f"{event.f}: {dark[0].value['error'] if dark else 'nobody looked'}")
+    return Check(f"{ASSUMPTION}the watcher saw every fault from beginning to end", not unseen, _some(unseen))
+
+
+def _begun(look: Event) -> int:
+    return look.time - int(look.value.get("for_s", 0) * NS)
 
 
 def _moves(found: Evidence) -> dict[str, tuple[Mapping[str, Any], int]]:
@@ -147,6 +168,15 @@ def _ghosts(found: Evidence, truth: Truth) -> list[str]:
     named = {o.value["name"] for o in (*truth.done, *truth.unresolved) if o.f == "open"}
     ghosts = [f"transfer {identity}" for identity, what in _untold(found, truth).items() if what not in done]
     ghosts += [f"account {name}" for name in found.names if ".world." not in name and name not in named]
+    approved = {o.value["account"] for o in (*truth.done, *truth.unresolved) if o.f == "approve"}
+    ghosts += [
+        f"approval of {number}"
+        for number, entry in found.accounts.items()
+        if ".world." not in entry["name"]
+        and entry["name"] in named
+        and entry["state"] == "OPEN"
+        and number not in approved
+    ]
     return sorted(ghosts)
 
 
@@ -191,6 +221,7 @@ def _balances(found: Evidence, truth: Truth) -> Check:
         for number, tonnes in expected.items()
         if found.holdings.get(number, {}).get(product, 0) != tonnes
     ]
+    wrong += [f"{number}: {tonnes} t, below zero" for number, tonnes in expected.items() if tonnes < 0]
     return Check("balances equal what was answered, added up again", not wrong, _some(wrong))
 
 
@@ -200,12 +231,14 @@ def _every_unknown_is_resolved(truth: Truth) -> Check:
 
 
 def _reads_see_acknowledged_accounts(found: Evidence) -> Check:
-    """A read that began after the acknowledgement must see the account."""
+    """A read that began after the acknowledgement must see the account; the world's were there before any read."""
     since = {o.account: o.ended for o in found.operations if o.f == "open" and o.type == "ok" and o.ended is not None}
     stale = [
         o.value["account"]
         for o in found.operations
-        if o.f == "read-account" and o.type == "fail" and since.get(o.value["account"], o.begun) < o.begun
+        if o.type == "fail"
+        and o.key is None
+        and (o.f == "read-holdings" or since.get(o.value["account"], o.begun) < o.begun)
     ]
     return Check("every read sees what was acknowledged before it", not stale, _some(stale))
 
@@ -215,6 +248,13 @@ def _writes_after_the_last_fault(found: Evidence) -> Check:
     healed = max((e.time for e in found.faults), default=0)
     after = sum(1 for at in found.acknowledged_at if at > healed)
     return Check("writes are taken after the last fault", after > 0, f"{after} acknowledged writes")
+
+
+def _every_step_succeeded(found: Evidence) -> Check:
+    """A fault that was not healed in time, or a look in its middle that did not show what it should."""
+    failed = [f"{e.f}: {e.value['error']}" for e in found.faults if "error" in e.value]
+    failed += [f"{step['activity']}: {step['status']}" for step in found.steps if step["status"] != "succeeded"]
+    return Check("every step of the fault succeeded", not failed, _some(failed))
 
 
 def _steady_states(found: Evidence) -> list[Check]:

@@ -42,7 +42,6 @@ class Session:
     recorder: Recorder | None = None
     history: History | None = None
     active: dict[str, Fault] = field(default_factory=dict)
-    beats: int = 0
 
 
 _current: Session | None = None

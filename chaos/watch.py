@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from types import TracebackType
 from typing import Any, Self
 
 from chaos.faults import Control, Status, primary_of
 from chaos.history import History
-from ha.control import ControlRefusedError, NoPlaygroundError
 
 EVERY_S = 0.5
 
@@ -43,10 +43,12 @@ class Watch:
             self._look()
 
     def _look(self) -> None:
+        begun = time.monotonic()
         try:
             seen = summary(self._control.status())
-        except (NoPlaygroundError, ControlRefusedError) as error:
-            self._history.note("watcher", "info", "blind", {"error": str(error)})
+        except Exception as error:  # noqa: BLE001  # a watcher that ended unnoticed would look like calm
+            took_s = round(time.monotonic() - begun, 3)
+            self._history.note("watcher", "info", "blind", {"error": str(error) or repr(error), "for_s": took_s})
             return
         self._dark = 0 if "up" in seen["links"].values() else self._dark + 1
         if 0 < self._dark < BLIND_LOOKS and self._last:

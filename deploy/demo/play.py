@@ -170,6 +170,7 @@ class Demo:
                 self._say("killing the whole node that is primary, then bringing it back")
                 run_journaled(find_drill("kill-primary-node").path)
             workload.flowed(60, within_s=30)
+            history.note("drill", "info", "next-opening")  # from here on it may bind what the clients' accounts hold
             self._end_day(registry)
             workload.stop()
             self._surrender(registry, world)
