@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import threading
+from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
 import pytest
+from sqlalchemy import Connection, text
+from structlog.testing import capture_logs
 
 from core.day import service, store
 from core.day.rules import COURSE, State
+from core.day.worker import Worker
+from core.db.engine import write_engine
 from core.ledger import store as ledger
 from core.quantities import Vintage
 from core.refusals import Answer
@@ -72,16 +81,60 @@ def test_what_was_bought_is_available_only_from_the_next_opening_on(market: Any)
     assert (buyer, "CEA-2019", 600) in market.read(lambda c: store.positions(c, NEXT, version))
 
 
-def test_two_workers_at_once_end_the_day_as_one_would(market: Any) -> None:
-    market.traded_day()
-    second = type(market.worker)(market.worker.parties)
+def test_two_workers_at_once_end_the_day_as_one_would(market: Any, dsn: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Both stand before the day's row at the same moment, each in its own thread on its own connections."""
+    seller, buyer = market.traded_day()
+    before = market.read(transfers)
+    meet_at_the_lock(monkeypatch)
+    engines = [write_engine(dsn, pool_size=4) for _ in range(2)]
+    workers = [Worker(replace(market.worker.parties, engine=e, worker=f"settle@{n}")) for n, e in enumerate(engines)]
+    start = threading.Barrier(len(workers), timeout=60)
 
-    for _ in range(20):
-        market.worker.tick()
-        second.tick()
+    def work(worker: Worker) -> None:
+        for _ in range(len(COURSE)):
+            start.wait()
+            worker.tick()
 
-    assert market.state() is State.REPORTED
-    assert len(market.read(lambda c: store.events(c, DAY))) == len(COURSE)
+    with capture_logs() as logs, ThreadPoolExecutor(len(workers)) as threads:
+        list(threads.map(work, workers))
+    for engine in engines:
+        engine.dispose()
+
+    assert [entry for entry in logs if entry["log_level"] not in {"info", "debug"}] == []
+    assert [event["state"] for event in market.read(lambda c: store.events(c, DAY))] == list(COURSE)
+    assert [event["state"] for event in market.read(lambda c: store.events(c, NEXT))] == list(COURSE[:2])
+    booked = market.read(transfers) - before
+    assert booked == Counter({"TRADE_UNITS": 3, "TRADE_CASH": 3, "RELEASE_BOUGHT": 1})
+    assert market.read(lambda c: c.execute(RELEASES).scalars().all()) == [f"{DAY}:B001"]
+    turnover = market.cash(seller)
+    assert market.bank_http.get("/sim/balances").json()["balances"] == {buyer: 10_000_000 - turnover, seller: turnover}
+    assert market.read(lambda c: c.execute(CONFIRMATIONS).scalars().all()) == ["clearing", "hold", "statement"]
+
+
+RELEASES = text("SELECT reference FROM outbox WHERE topic = 'bank_release'")
+CONFIRMATIONS = text("SELECT step FROM confirmation ORDER BY step")
+TRANSFERS = text("SELECT type, count(*) FROM transfer GROUP BY type")
+
+
+def transfers(connection: Connection) -> Counter[str]:
+    return Counter(dict(connection.execute(TRANSFERS).all()))
+
+
+def meet_at_the_lock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let nobody take the row of a day before the other one is there too, or has shown that it will not come."""
+    for name in ("lock", "lock_patiently"):
+        monkeypatch.setattr(store, name, after_meeting(getattr(store, name), threading.Barrier(2)))
+
+
+def after_meeting(take: Callable[[Any, date], State | None], both: threading.Barrier) -> Callable[..., State | None]:
+    def taken(connection: Any, day: date) -> State | None:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.5)
+        if both.broken:
+            both.reset()
+        return take(connection, day)
+
+    return taken
 
 
 @pytest.mark.parametrize("state", COURSE[2:-1])
