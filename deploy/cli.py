@@ -35,6 +35,7 @@ app = typer.Typer(
 app.command()(demo)
 app.add_typer(core_cli.day_app, name="day")
 app.add_typer(core_cli.account_app, name="account")
+app.add_typer(core_cli.ledger_app, name="ledger")
 app.add_typer(chaos_cli.app, name="drill")
 app.add_typer(monitoring_cli.app, name="slo")
 app.add_typer(ha_cli.app, name="ha")
@@ -51,7 +52,7 @@ def _open_target() -> Iterator[Target]:
         with lifecycle.open_playground(say=_say):
             state = State(default_state())  # inside, this is the one that was opened
             yield Target(control.find(state.root), lambda name: tokens.mint(state, name))
-    except CannotStartError as error:
+    except (CannotStartError, lifecycle.StartFailedError) as error:
         raise control.NoPlaygroundError(str(error)) from error
 
 
@@ -100,11 +101,8 @@ def up(
         _show_addresses(status, root, console, foreground=not detach)
         if not detach:
             _show_until_stopped(started, console)
-    except CannotStartError as error:
+    except (CannotStartError, lifecycle.StartFailedError) as error:
         _say(str(error))
-        raise typer.Exit(2) from error
-    except lifecycle.StartFailedError as error:
-        _say(f"the playground did not come up: {error}")
         raise typer.Exit(2) from error
     except KeyboardInterrupt:
         _say("stopping everything, data stays")

@@ -16,7 +16,7 @@ from deploy.playground.lifecycle import StartFailedError
 from deploy.playground.preflight import CannotStartError
 from ha.control import NoPlaygroundError
 
-WRONG_USE = (DataError, CannotStartError, NoPlaygroundError)
+CANNOT_BE_PLAYED = (DataError, CannotStartError, StartFailedError, NoPlaygroundError)
 
 
 def demo(
@@ -33,12 +33,9 @@ def demo(
     try:
         asked = Asked(_day(day), data_file(data), _base(base), chosen, keep)
         verdict = run(asked, Console())
-    except WRONG_USE as error:
+    except CANNOT_BE_PLAYED as error:
         typer.echo(f"registry demo: {error}", err=True)
         raise typer.Exit(2) from error
-    except StartFailedError as error:
-        typer.echo(f"registry demo: {error}", err=True)
-        raise typer.Exit(1) from error
     except KeyboardInterrupt:
         typer.echo("registry demo: interrupted; what was started is stopped", err=True)
         raise typer.Exit(130) from None

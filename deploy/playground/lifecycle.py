@@ -19,6 +19,7 @@ from typing import IO, Any, Literal
 
 import psutil
 
+from deploy.playground import boot
 from deploy.playground import plan as places
 from deploy.playground.plan import Plan
 from deploy.playground.preflight import CannotStartError, check_disk, check_ports, check_programs, free_instance
@@ -28,6 +29,8 @@ from ha.processes import below
 
 ANSWERS_WITHIN_S = 30.0
 """From the start of the runner to its first answer: the imports, on a machine that is busy."""
+READY_WITHIN_S = boot.WITHIN_S + 30.0
+"""From then on: the start gives up by itself before; whoever waits must not wait for a runner that hangs."""
 STOPS_WITHIN_S = 90.0
 Tie = Literal["free", "tied", "passing"]
 Report = Callable[[dict[str, Any]], None]
@@ -53,12 +56,12 @@ class Started:
 def is_running(state: State) -> bool:
     """Tell whether a warden holds this folder."""
     try:
-        with state.lock.open("a") as file:
+        with state.lock.open("rb") as file:  # only looks: where there is no lock, none is made
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except FileNotFoundError:
-        return False
     except BlockingIOError:
         return True
+    except OSError:
+        return False
     return False
 
 
@@ -71,7 +74,7 @@ def start(
     """
     state = State(root.absolute())
     check_programs()
-    state.root.mkdir(parents=True, exist_ok=True)
+    _take_folder(state)
     with state.lock.open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,6 +94,18 @@ def start(
         lock.truncate(0)
         lock.write(str(warden.pid))  # whom to ask while the runner does not answer yet, or any more
         return Started(state, warden)
+
+
+def _take_folder(state: State) -> None:
+    """Somebody else's folder is left alone: a variable that names the wrong one must not cost anybody a file."""
+    try:
+        if state.is_somebody_elses():
+            raise CannotStartError(
+                f"{state.root} holds other things than a playground: name an empty or a new folder in {STATE_VARIABLE}"
+            )
+        state.root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStartError(f"{state.root} cannot be used: {error.strerror or error}") from error
 
 
 def _launch(state: State, plan: Plan, tie: Tie, lock: IO[str]) -> subprocess.Popen[bytes]:
@@ -136,32 +151,32 @@ def _sweep(state: State, say: Callable[[str], None]) -> None:
 
 def _forget(state: State) -> None:
     for path in state.root.iterdir():
-        if path != state.lock:
+        if path != state.lock and state.is_own(path):
             shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def wait_ready(started: Started, report: Report = lambda _: None) -> dict[str, Any]:
     """Wait until writes are taken and return the status; StartFailedError tells what did not come up."""
-    answers_by = time.monotonic() + ANSWERS_WITHIN_S
-    answered, reason = False, None
-    while started.warden.poll() is None:
+    deadline, answered, reason = time.monotonic() + ANSWERS_WITHIN_S, False, None
+    while reason is None and started.warden.poll() is None:
+        if time.monotonic() > deadline:
+            reason = f"the runner is not ready after {READY_WITHIN_S:g} s" if answered else _reason(started.state)
+            break
         try:
             progress = started.control.progress()
-        except control.NoPlaygroundError:
-            if not answered and time.monotonic() > answers_by:
-                break
+        except (control.NoPlaygroundError, control.ControlRefusedError):
+            pass
         else:
-            answered = True
+            if not answered:
+                answered, deadline = True, time.monotonic() + READY_WITHIN_S
             report(progress)
             if progress["ready"]:
                 return started.control.status()
             reason = progress["error"]
-            if reason is not None:
-                break
         time.sleep(0.1)
     reason = reason or _reason(started.state)
     stop(started.state.root)
-    raise StartFailedError(reason)
+    raise StartFailedError(f"the playground did not come up: {reason}")
 
 
 def _reason(state: State) -> str:
@@ -183,7 +198,7 @@ def stop(root: Path, say: Callable[[str], None] = lambda _: None) -> bool:
         deadline = time.monotonic() + STOPS_WITHIN_S
         while is_running(state) and time.monotonic() < deadline:
             time.sleep(0.05)
-    if state.root.exists():
+    if state.lock.exists() and not state.is_somebody_elses():
         with state.lock.open("a") as lock:
             try:
                 fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)

@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -73,11 +74,17 @@ class Runner:
         try:
             boot.run()
         except BootFailedError as error:
-            self.state.error.write_text(str(error), encoding="utf-8")
-            self.progress.error = str(error)
-            self.stopping.set()
+            self._give_up(str(error))
+        except Exception as error:  # noqa: BLE001  # a thread that ends unnoticed would be waited for without end
+            traceback.print_exc()
+            self._give_up(f"{self.progress.waiting_for or 'the first step'}: {type(error).__name__}: {error}")
         else:
             self._note_uptime("up")
+
+    def _give_up(self, reason: str) -> None:
+        self.state.error.write_text(reason, encoding="utf-8")
+        self.progress.error = reason
+        self.stopping.set()
 
     def _announce(self, token: str) -> None:
         url = f"http://{self.plan.runner}:{RUNNER}"

@@ -91,9 +91,33 @@ class State:
         """The folder above every process's working folder."""
         return self.root / "nodes"
 
+    @property
+    def tokens(self) -> Path:
+        """The folder of our services' tokens."""
+        return self.root / "tokens"
+
+    @property
+    def own(self) -> tuple[Path, ...]:
+        """Everything that a playground leaves in its folder."""
+        return (
+            *(self.control, self.instance_file, self.secrets_file, self.issuer_key, self.issuer_public_key),
+            *(self.uptime, self.runner_log, self.error, self.lock, self.nodes, self.tokens),
+        )
+
+    def is_own(self, path: Path) -> bool:
+        """Tell whether a playground put this here; a writer that was killed may have left its unfinished file."""
+        unfinished = path.name.startswith(".") and path.suffix[1:].isdigit()
+        return path in self.own or (unfinished and path.with_name(path.stem[1:]) in self.own)
+
+    def is_somebody_elses(self) -> bool:
+        """Tell whether the folder holds other things and was never a playground's: nothing may be touched there."""
+        if not self.root.exists() or (self.instance_file.is_file() and self.lock.is_file()):
+            return False
+        return not all(self.is_own(path) for path in self.root.iterdir())
+
     def token(self, name: str) -> Path:
         """Where the token of a service of ours is kept."""
-        return self.root / "tokens" / f"{name}.jwt"
+        return self.tokens / f"{name}.jwt"
 
     def node(self, node: str) -> Path:
         """Return a node's folder: the processes whose working folder is below it are that node's."""
