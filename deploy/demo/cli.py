@@ -11,7 +11,7 @@ from rich.console import Console
 
 from chaos.market.published import DataError
 from core.quantities import fen_of_yuan
-from deploy.demo.command import Asked, data_file, run
+from deploy.demo.command import DEFAULT_BASE, Asked, data_file, run
 from deploy.playground.lifecycle import StartFailedError
 from deploy.playground.preflight import CannotStartError
 from ha.control import NoPlaygroundError
@@ -24,14 +24,14 @@ def demo(
     data: Path | None = typer.Option(
         None, help="A file with a row a trading day; without it the one that REGISTRY_MARKET_DATA names."
     ),
-    base: str = typer.Option("48.00", help="Previous close of the file's first row, in yuan."),
+    base: str = typer.Option(DEFAULT_BASE, help="Previous close of the file's first row, in yuan."),
     seed: int | None = typer.Option(None, help="Repeats an earlier run's firms, trades and clients."),
     keep: bool = typer.Option(False, "--keep", help="Leave the playground running."),
 ) -> None:
     """Play a whole trading day on a real cluster, with a cut line and a dead primary in it, and judge the outcome."""
     chosen = random.SystemRandom().randrange(1, 100_000) if seed is None else seed
     try:
-        asked = Asked(_day(day), data_file(data), _base(base), chosen, keep)
+        asked = Asked(_day(day), data_file(data), _base(base), chosen, keep, base)
         verdict = run(asked, Console())
     except CANNOT_BE_PLAYED as error:
         typer.echo(f"registry demo: {error}", err=True)

@@ -28,6 +28,8 @@ from deploy.playground.state import State, default_state
 from ha import control
 
 OUT = Path("out/demo")
+DEFAULT_BASE = "48.00"
+"""Yuan: the base price of the market's first day."""
 DATA_VARIABLE = "REGISTRY_MARKET_DATA"
 
 
@@ -40,6 +42,8 @@ class Asked:
     base_fen: int
     seed: int
     keep: bool
+    base: str = DEFAULT_BASE
+    """``base_fen`` as it was typed, in yuan."""
 
     @property
     def repeat(self) -> str:
@@ -47,6 +51,8 @@ class Asked:
         words = ["registry", "demo", "--day", self.day.isoformat(), "--seed", str(self.seed)]
         if self.data is not None:
             words += ["--data", str(self.data)]
+        if self.base != DEFAULT_BASE:
+            words += ["--base", self.base]
         return shlex.join(words)
 
 

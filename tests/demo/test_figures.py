@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,3 +106,11 @@ def test_a_day_that_cannot_be_played_is_refused_before_anything_starts(day: date
     with pytest.raises(Exception, match=says):
         checked(asked)
     assert checked(replace(asked, day=date(2021, 8, 16))) == TEN_TONNE_DAY
+
+
+def test_the_command_that_repeats_a_run_says_all_that_was_asked() -> None:
+    asked = Asked(day=date(2021, 8, 16), data=None, base_fen=4800, seed=7, keep=False)
+    assert asked.repeat == "registry demo --day 2021-08-16 --seed 7"
+
+    own = replace(asked, data=Path("my figures.csv"), base_fen=5_150, base="51.5")
+    assert own.repeat == "registry demo --day 2021-08-16 --seed 7 --data 'my figures.csv' --base 51.5"
