@@ -114,7 +114,7 @@ def half_up(numerator: int, denominator: int) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Break:
-    """A figure on which two parties do not agree; the day stops until people have closed it."""
+    """A figure on which two parties do not agree; the day stops on it."""
 
     level: str
     """``total``, ``account`` or ``trade``: how far down the difference was located."""

@@ -69,21 +69,24 @@ ALERTS = (
         f"{name_of(LEDGER_IMBALANCE)} != 0",
         "page",
         "The balances of {{ $labels.asset }} do not add up to zero.",
-        "Stop the day. Verify the hash chain and compare ledger and units before anything else is booked.",
+        "End the api and settle processes, so that nothing more is booked. `registry ledger verify` then names the"
+        " batches that do not match the hash chain, and the balances that are not the sum of their transfers.",
     ),
     Alert(
         "RegistryUnitsDifference",
         f"{name_of(UNITS_DIFFERENCE)} != 0",
         "page",
         "Ledger and units disagree on a holding.",
-        "Stop the day and compare both accountings of the holding before anything else is booked.",
+        "`registry ledger verify` names each holding with both figures. No day is delivered while they differ; end the"
+        " api processes, so that nothing else is booked on it either.",
     ),
     Alert(
         "RegistryDayHalted",
         f'max({name_of(DAY_STATE)}{{state="HALTED"}}) == 1',
         "page",
-        "The market day is halted on a break.",
-        "Read the break list of the day. Two people close each break, then the day goes on by itself.",
+        "A market day is halted on a break.",
+        "`registry day show YYYY-MM-DD` lists the breaks: find out with the party named in each whose figure is wrong."
+        " The day stays halted, since breaks cannot be closed yet.",
     ),
     Alert(
         "RegistryStandbyMissing",
