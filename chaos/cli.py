@@ -16,7 +16,7 @@ from chaos.drills import UnknownDrillError, drills, find_drill, judge_folder, ru
 from chaos.history import HistoryDamagedError
 from chaos.report import figures_of
 from chaos.session import Target
-from chaos.verdict import Verdict
+from chaos.verdict import COLOURS, Verdict
 from ha.control import ControlRefusedError, NoPlaygroundError
 
 app = typer.Typer(help="Break something on purpose, under load, and judge what became of every write.",
@@ -24,8 +24,6 @@ app = typer.Typer(help="Break something on purpose, under load, and judge what b
 
 open_target: Callable[[], AbstractContextManager[Target]] | None = None
 """How to come by a playground: the running one, else a private one. Set by the program that composes us."""
-
-COLOURS = {"pass": "green", "fail": "red", "invalid": "yellow"}
 
 
 @app.command("list")

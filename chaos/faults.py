@@ -11,12 +11,13 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeVar
 
 from tenacity import RetryError, Retrying, retry_if_result, stop_after_delay, wait_fixed
 
 from chaos.toxics import FaultDidNotBiteError, Toxics
 
+T = TypeVar("T")
 Status = Mapping[str, Any]
 Facts = dict[str, Any]
 VERBS = ("setup", "inject", "wait_propagate", "recover", "wait_recover", "cleanup")
@@ -300,16 +301,16 @@ def link_state(status: Status, line: str) -> str | None:
 
 
 def wait_until(
-    look: Callable[[], Facts | None], *, within_s: float, what: str, error: type[Exception], every_s: float = 0.25
-) -> Facts:
+    look: Callable[[], T | None], *, within_s: float, what: str, error: type[Exception], every_s: float = 0.25
+) -> T:
     """Look until something is seen and return it; raise ``error`` with the sentence when time is up."""
     try:
         found = Retrying(
-            retry=retry_if_result(lambda seen: seen is None), stop=stop_after_delay(within_s), wait=wait_fixed(every_s)
+            retry=retry_if_result(lambda seen: not seen), stop=stop_after_delay(within_s), wait=wait_fixed(every_s)
         )(look)
     except RetryError as late:
         raise error(f"{what}: still not so after {within_s:g} s") from late
-    if found is None:
+    if not found:
         raise AssertionError("tenacity returns what was seen, or raises")
     return found
 

@@ -63,9 +63,10 @@ def current(configuration: Mapping[str, Any] | None) -> Session:
     global _current  # noqa: PLW0603  # as above
     if _current is None:
         settings = configuration or {}
-        state = Path(settings.get("state") or "out/playground")
-        token = settings.get("token")
-        _current = Session(Target(find(state), (lambda _: str(token)) if token else token_by_command))
+        state, token = settings.get("state"), settings.get("token")
+        _current = Session(
+            Target(find(Path(state) if state else None), (lambda _: str(token)) if token else token_by_command)
+        )
     return _current
 
 

@@ -10,6 +10,9 @@ from typing import Any, Literal
 
 Word = Literal["pass", "fail", "invalid"]
 
+COLOURS: Mapping[Word, str] = {"pass": "green", "fail": "red", "invalid": "yellow"}
+"""How a terminal shows each word."""
+
 ASSUMPTION = "assumption: "
 """Checks with this prefix ask whether the drill proved anything at all; without them nothing else is claimed."""
 

@@ -76,9 +76,14 @@ class Control:
         return found
 
 
+def state_folder() -> Path:
+    """Return the folder of the playground that is meant: the named one, else the one under the current folder."""
+    return Path(os.environ.get(STATE_VARIABLE, DEFAULT_STATE))
+
+
 def find(state: Path | None = None) -> Control:
-    """Find the playground of a state folder: the given one, the named one, or the one under the current folder."""
-    folder = state or Path(os.environ.get(STATE_VARIABLE, DEFAULT_STATE))
+    """Find the playground of a state folder: the given one, else the one that is meant."""
+    folder = state or state_folder()
     try:
         entry = json.loads((folder / "control.json").read_text(encoding="utf-8"))
     except FileNotFoundError:

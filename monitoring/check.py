@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 
@@ -11,11 +10,6 @@ from monitoring import samples
 from monitoring.objectives import load
 from monitoring.samples import Prometheus
 from monitoring.verdict import Verdict, judge
-
-
-def state_folder() -> Path:
-    """Return the folder of the playground that is meant: the named one, else under the current folder."""
-    return Path(os.environ.get(control.STATE_VARIABLE, control.DEFAULT_STATE))
 
 
 def prometheus_url() -> str:
@@ -40,4 +34,4 @@ def verdict_of(url: str, state: Path, *, now: float | None = None) -> Verdict:
 
 def current_verdict() -> Verdict:
     """Judge the running playground."""
-    return verdict_of(prometheus_url(), state_folder())
+    return verdict_of(prometheus_url(), control.state_folder())

@@ -13,6 +13,7 @@ import httpx
 
 from chaos.drills import GIVING_UP, find_drill, run_journaled
 from chaos.durability import note_durability
+from chaos.faults import wait_until
 from chaos.history import Event, History, read
 from chaos.judge import judge
 from chaos.market.published import DataError, PublishedDay
@@ -26,7 +27,7 @@ from chaos.workload import Workload
 from core.day.calendar import next_trading_day
 from deploy.demo import figures
 from deploy.demo.plan import PRODUCT, Emitter, emitters
-from deploy.demo.registry import OPERATOR, RefusedError, Registry, Simulator, wait_until
+from deploy.demo.registry import OPERATOR, RefusedError, Registry, Simulator
 
 FAULTS = ("cut-line-a", "kill-primary-node")
 STREAM_S = 75
@@ -75,7 +76,7 @@ class Demo:
 
     def play(self) -> Verdict:
         """Play it from the first account to the verdict."""
-        with History(self._out / "history.jsonl") as history:
+        with History(self._out / "history.jsonl") as history, self._exchange, self._bank:
             facts = {"name": "demo", "seed": self._seed, "faults": FAULTS, "repeat": self._repeat}
             history.note("drill", "info", "run", facts)
             with Registry(self._stage.api, self._stage.target.tokens) as registry:
@@ -146,7 +147,7 @@ class Demo:
                 raise RefusedError(f"the day halted: {shown['breaks']}")
             return shown is not None and shown["state"] == state
 
-        wait_until(reached, within_s=within_s, what=f"{day or self._day} is {state}")
+        wait_until(reached, within_s=within_s, what=f"{day or self._day} is {state}", error=TimeoutError)
 
     def _trade(self, registry: Registry, world: World, history: History) -> None:
         target = self._stage.target
@@ -184,7 +185,12 @@ class Demo:
         self._clock(registry, 9, 30)
         self._wait_state(registry, "TRADING", within_s=30)
         self._exchange.post("/sim/start", {})
-        wait_until(lambda: self._exchange.get("/sim/status")["sent"] > 0, within_s=30, what="the first trade is sent")
+        wait_until(
+            lambda: bool(self._exchange.get("/sim/status")["sent"]),
+            within_s=30,
+            what="the first trade is sent",
+            error=TimeoutError,
+        )
 
     def _end_day(self, registry: Registry) -> None:
         self._say("the market closes; sealing, clearing, confirming, delivering, reporting")

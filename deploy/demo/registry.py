@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 import uuid
 from collections.abc import Callable, Sequence
 from typing import Any, Self
@@ -73,13 +72,15 @@ class Registry:
 
 
 class Simulator:
-    """The control side of a counterparty's simulator."""
+    """The control side of a counterparty's simulator. Use it as a context manager."""
 
     def __init__(self, url: str) -> None:
         self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
 
-    def close(self) -> None:
-        """Close its connections."""
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
         self._http.close()
 
     def get(self, path: str) -> Any:
@@ -100,15 +101,3 @@ class Simulator:
         if answer.is_error:
             raise RefusedError(f"{path}: {answer.status_code} {answer.text[:300]}")
         return answer.json()
-
-
-def wait_until(ready: Callable[[], Any], *, within_s: float, what: str, every_s: float = 0.2) -> Any:
-    """Ask until the answer is truthy and return it; TimeoutError names what was waited for."""
-    deadline = time.monotonic() + within_s
-    while True:
-        found = ready()
-        if found:
-            return found
-        if time.monotonic() > deadline:
-            raise TimeoutError(f"{what}: still not so after {within_s:g} s")
-        time.sleep(every_s)

@@ -13,10 +13,8 @@ from rich.table import Table
 
 from chaos.judge import budget_share
 from chaos.market.published import PublishedDay
-from chaos.verdict import Verdict
+from chaos.verdict import COLOURS, Verdict
 from core.quantities import yuan_of_fen
-
-COLOURS = {"pass": "green", "fail": "red", "invalid": "yellow"}
 
 
 class Steps:

@@ -23,8 +23,9 @@ from deploy.playground import boot
 from deploy.playground import plan as places
 from deploy.playground.plan import Plan
 from deploy.playground.preflight import CannotStartError, check_disk, check_ports, check_programs, free_instance
-from deploy.playground.state import STATE_VARIABLE, State, default_state
+from deploy.playground.state import State, default_state
 from ha import control
+from ha.control import STATE_VARIABLE
 from ha.processes import below
 
 ANSWERS_WITHIN_S = 30.0

@@ -8,13 +8,12 @@ import secrets
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-STATE_VARIABLE = "REGISTRY_PLAYGROUND_STATE"
-DEFAULT_STATE = Path("out/playground")
+from ha.control import state_folder
 
 
 def default_state() -> Path:
     """Return the folder of the playground a person means: the named one, else under the current folder."""
-    return Path(os.environ.get(STATE_VARIABLE, DEFAULT_STATE)).absolute()
+    return state_folder().absolute()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from chaos.faults import LineCut, link_state
 from chaos.session import Target
 from deploy.playground import tokens
 from deploy.playground.lifecycle import Started
-from deploy.playground.state import STATE_VARIABLE
+from ha.control import STATE_VARIABLE
 from monitoring.samples import Prometheus
 
 CUT_AND_DIE = """

@@ -18,6 +18,7 @@ from deploy.playground import plan as places
 from deploy.playground.lifecycle import Tie
 from deploy.playground.preflight import free_instance
 from deploy.playground.state import State
+from ha.control import STATE_VARIABLE
 from ha.processes import below
 
 Eventually = Callable[..., float]
@@ -75,7 +76,7 @@ def test_a_playground_in_the_foreground_ends_with_its_terminal(root: Path, event
 
 
 def test_data_survives_an_ordered_stop_until_a_fresh_start(root: Path) -> None:
-    environment = os.environ | {"REGISTRY_PLAYGROUND_STATE": str(root)}
+    environment = os.environ | {STATE_VARIABLE: str(root)}
     instance = str(free_instance(list(places.PRIVATE_INSTANCES)[::-1]))
 
     def registry(*arguments: str) -> str:

@@ -17,7 +17,7 @@ import pytest
 from deploy.playground import tokens
 from deploy.playground.lifecycle import CannotStartError, Started, start
 from ha import etcd
-from ha.control import ControlRefusedError
+from ha.control import STATE_VARIABLE, ControlRefusedError
 from ha.processes import is_alive
 
 Status = Callable[[], dict[str, Any]]
@@ -126,7 +126,7 @@ def test_a_second_start_is_refused_in_one_line(playground: Started) -> None:
 
 
 def test_the_command_refuses_a_second_start_with_exit_code_2(playground: Started) -> None:
-    environment = os.environ | {"REGISTRY_PLAYGROUND_STATE": str(playground.state.root)}
+    environment = os.environ | {STATE_VARIABLE: str(playground.state.root)}
     again = subprocess.run(
         [sys.executable, "-m", "deploy", "up", "--detach"], capture_output=True, text=True, env=environment, check=False
     )

@@ -28,7 +28,7 @@ SENTENCE = "the playground did not come up: etcd has a leader: still not so afte
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
     """A playground folder that the commands find, not made yet."""
     root = tmp_path / "playground"
-    monkeypatch.setenv("REGISTRY_PLAYGROUND_STATE", str(root))
+    monkeypatch.setenv(control.STATE_VARIABLE, str(root))
     return State(root)
 
 

@@ -13,9 +13,6 @@ from chaos.simulators.exchange.market import ExchangeError, Opening, TradingDay,
 SENT_EVERY = 500
 """Numbers between two notes of how far the stream is; after a restart at most so many are sent again."""
 
-MISCHIEFS = ("skip", "duplicate", "garble", "other_body")
-"""What a gateway can be told to do with one number, once."""
-
 
 class Floor:
     """Opening data and the trading day, shared by both gateways and the HTTP services."""
