@@ -39,7 +39,7 @@ VERIFY_WITHIN_S = 3600.0
 """A pass over every transfer there ever was takes what it takes; the deadline only ends what hangs."""
 
 default_dsn: Callable[[], str] = lambda: settings().dsn  # noqa: E731  # deploy knows a running playground's
-Dsn = Annotated[str, typer.Option(help="libpq URI; REGISTRY_DSN where not given")]
+Dsn = Annotated[str, typer.Option(help="libpq URI; else REGISTRY_DSN, else the playground that runs here")]
 AsJson = Annotated[bool, typer.Option("--json", help="the record as it is")]
 Date = Annotated[datetime, typer.Argument(formats=["%Y-%m-%d"])]
 

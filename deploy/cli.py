@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import sys
 import time
@@ -18,10 +19,13 @@ from rich.live import Live
 from chaos import cli as chaos_cli
 from chaos.session import Target
 from core import cli as core_cli
+from core.settings import settings
 from deploy.demo.cli import demo
 from deploy.playground import lifecycle, screen, tokens
+from deploy.playground.commands import DATABASE
+from deploy.playground.plan import Plan
 from deploy.playground.preflight import CannotStartError
-from deploy.playground.state import State, default_state
+from deploy.playground.state import State, default_state, secrets_of
 from ha import cli as ha_cli
 from ha import control
 from monitoring import cli as monitoring_cli
@@ -57,6 +61,18 @@ def _open_target() -> Iterator[Target]:
 
 
 chaos_cli.open_target = _open_target
+
+
+def _nearest_dsn() -> str:
+    """Records are read from the database that the environment names, else from the playground of this folder."""
+    state = State(default_state())
+    if "REGISTRY_DSN" in os.environ or not state.control.exists():
+        return settings().dsn
+    plan = Plan(int(state.instance_file.read_text(encoding="utf-8")))
+    return plan.sql_uri("registry_app", secrets_of(state).app, DATABASE)
+
+
+core_cli.default_dsn = _nearest_dsn
 
 
 class _Waiting:
