@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import random
 import shlex
@@ -13,7 +12,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 
 from chaos.market.published import DataError, PublishedDay, published_day
 from chaos.market.solver import solve
@@ -21,7 +20,7 @@ from chaos.session import Target
 from chaos.verdict import Verdict
 from core.day.calendar import CalendarError, is_trading_day
 from deploy.demo.play import Demo, Stage
-from deploy.demo.screen import Steps, final
+from deploy.demo.screen import Steps, final, save_picture
 from deploy.playground import lifecycle, tokens
 from deploy.playground.preflight import CannotStartError
 from deploy.playground.state import State, default_state
@@ -85,16 +84,10 @@ def run(asked: Asked, console: Console) -> Verdict:
         verdict = demo.play()
     shown = final(verdict, published, took_s=steps.elapsed_s, folder=OUT)
     console.print(shown)
-    _save_picture(shown)
+    save_picture(OUT / "verdict.svg", shown)
     if asked.keep:
         console.print("the playground runs on: `registry status` shows it, `registry down` stops it")
     return verdict
-
-
-def _save_picture(shown: RenderableType) -> None:
-    picture = Console(record=True, width=100, file=io.StringIO())
-    picture.print(shown)
-    picture.save_svg(str(OUT / "verdict.svg"), title="make demo")
 
 
 @contextmanager

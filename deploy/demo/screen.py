@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import time
 from pathlib import Path
 from types import TracebackType
@@ -15,6 +16,30 @@ from chaos.judge import budget_share
 from chaos.market.published import PublishedDay
 from chaos.verdict import COLOURS, Verdict
 from core.quantities import yuan_of_fen
+
+PICTURE = """\
+<svg viewBox="0 0 {width} {height}" xmlns="http://www.w3.org/2000/svg">
+    <style>
+    .{unique_id}-matrix {{ font: {char_height}px monospace; line-height: {line_height}px }}
+    .{unique_id}-title {{ font: bold 18px sans-serif }}
+    {styles}
+    </style>
+    <defs>
+    <clipPath id="{unique_id}-clip-terminal">
+      <rect x="0" y="0" width="{terminal_width}" height="{terminal_height}"/>
+    </clipPath>
+    {lines}
+    </defs>
+    {chrome}
+    <g transform="translate({terminal_x}, {terminal_y})" clip-path="url(#{unique_id}-clip-terminal)">
+    {backgrounds}
+    <g class="{unique_id}-matrix">
+    {matrix}
+    </g>
+    </g>
+</svg>
+"""
+"""A picture of a terminal that needs nothing from elsewhere: Rich's own form loads its fonts from the internet."""
 
 
 class Steps:
@@ -67,6 +92,13 @@ def final(verdict: Verdict, published: PublishedDay, *, took_s: float, folder: P
         f"repeat   {verdict.repeat}",
     ]
     return Panel(Group(_table(verdict, published), "", *lines), title=title, border_style=colour, expand=False)
+
+
+def save_picture(path: Path, shown: RenderableType) -> None:
+    """Keep the last screen as a picture."""
+    console = Console(record=True, width=100, file=io.StringIO())
+    console.print(shown)
+    console.save_svg(str(path), title="make demo", code_format=PICTURE)
 
 
 def _table(verdict: Verdict, published: PublishedDay) -> Table:
