@@ -75,5 +75,13 @@ def test_the_lock_carries_hashes_and_no_address() -> None:
 
 def test_the_version_stands_once() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
-    assert f"## {project['version']}" in changelog or "## Unreleased" in changelog
+    said_again = re.compile(rf"(?<![\w.]){re.escape(project['version'])}(?![\w.])")
+    texts = [*MODULES, ROOT / "README.md", ROOT / "ARCHITECTURE.md", ROOT / "Makefile", ROOT / "deploy/setup.sh"]
+    assert [named(path) for path in texts if said_again.search(path.read_text(encoding="utf-8"))] == []
+
+
+def test_the_changelog_begins_with_what_is_coming_or_with_this_version() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    headings = re.findall(r"^## (.+)$", (ROOT / "CHANGELOG.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert headings[0] in {"Unreleased", project["version"]}
+    assert len(headings) == len(set(headings))

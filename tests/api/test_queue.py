@@ -284,7 +284,7 @@ async def test_a_caller_in_a_hurry_is_told_when_no_primary_was_there_in_time(
     line.open()
 
     assert refused.value.refused.reason is Reason.NO_PRIMARY
-    assert 0.9 < took_s < 2
+    assert 0.9 < took_s < 20, "its own second, and not the 45 s of the patient one"
     assert (await patient).status == 201
     assert effects() == {"patient": 1}, "what nobody waits for any more, and was not begun, is not done behind his back"
 

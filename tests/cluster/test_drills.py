@@ -29,7 +29,7 @@ from ha.control import find
 
 control = find()
 toxics = Toxics(control.status()["endpoints"]["toxiproxy"])
-LineCut("A", toxics=toxics, control=control, heal_after_s=3).begin()
+LineCut("A", toxics=toxics, control=control, heal_after_s=15).begin()
 os._exit(9)
 """
 
@@ -93,7 +93,7 @@ def test_a_line_is_mended_by_the_runner_when_whoever_cut_it_is_dead(
 
     assert died.returncode == 9
     assert link_state(playground.control.status(), "A") == "down"
-    eventually(lambda: link_state(playground.control.status(), "A") == "up", "line A is up again", within_s=30)
+    eventually(lambda: link_state(playground.control.status(), "A") == "up", "line A is up again", within_s=60)
 
 
 def test_the_experiments_run_under_the_stock_tool(

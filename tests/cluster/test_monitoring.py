@@ -88,9 +88,15 @@ def test_the_command_answers_from_the_live_samples(
     whole: None, playground: Started, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv(STATE_VARIABLE, str(playground.state.root))
-    found = CliRunner().invoke(cli.app, ["check", "--json"])
-    assert found.exit_code in {0, 1, 3}, "whatever other tests have done to it meanwhile"
-    verdict = json.loads(found.stdout)
+    deadline = time.monotonic() + WITHIN_S
+    while True:
+        found = CliRunner().invoke(cli.app, ["check", "--json"])
+        verdict = json.loads(found.stdout)
+        if verdict["observed_s"] > 0 or time.monotonic() > deadline:
+            break
+        time.sleep(1)
+    # Which verdict it is depends on what other tests have done to the cluster; that the code says the same does not.
+    assert found.exit_code == {"kept": 0, "broken": 1, "not enough evidence": 3}[verdict["verdict"]]
+    assert verdict["observed_s"] > 0
+    assert verdict["longest_write_gap_s"] > 0
     assert verdict["budget_s"] == 259.2
-    assert verdict["observed_s"] >= 0
-    assert verdict["longest_write_gap_s"] >= 0

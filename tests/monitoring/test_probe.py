@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import pytest
 from prometheus_client import REGISTRY
 
 from deploy.ports import free_port
+from monitoring.objectives import TICK_LIMIT_S, TICKS_PER_S
 from monitoring.probe import Endpoint, NotGoodError, Probe, ProbeSettings, Tally
 
 A, B = "http://127.0.0.1:1", "http://127.0.0.1:2"
@@ -92,20 +94,28 @@ def run_for(seconds: float, settings: ProbeSettings, registry: Registry) -> tupl
     return counted("good") - good, counted("bad") - bad
 
 
+def most_ticks(seconds: float) -> float:
+    """As many as are due in that time, the one at its very beginning included: a busy machine may take longer."""
+    return seconds * TICKS_PER_S + 1
+
+
 def test_five_ticks_a_second_are_counted_and_all_are_good_on_a_healthy_registry(
     settings: ProbeSettings, registry: Registry
 ) -> None:
+    began = time.monotonic()
     good, bad = run_for(1.5, settings, registry)
-    assert 7 <= good <= 9
+    assert 7 <= good <= most_ticks(time.monotonic() - began)
     assert bad == 0
 
 
 def test_no_tick_waits_for_another_when_nothing_is_answered(settings: ProbeSettings, registry: Registry) -> None:
     registry.faults = {A: never_answers, B: never_answers}
+    began = time.monotonic()
     good, bad = run_for(2.5, settings.model_copy(update={"patience_s": 0.0}), registry)
+    took_s = time.monotonic() - began
     assert good == 0
-    assert 6 <= bad <= 9, "ticks of the first second and a half have run out of time, one by one"
-    assert 11 <= len({key for _, key in registry.keys}) <= 14
+    assert 6 <= bad <= most_ticks(took_s - TICK_LIMIT_S), "each tick that began over a second ago has run out of time"
+    assert 11 <= len({key for _, key in registry.keys}) <= most_ticks(took_s)
 
 
 def test_a_bad_tick_before_the_first_good_one_does_not_start_the_clock_within_patience(
