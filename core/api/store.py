@@ -40,7 +40,7 @@ def enter(connection: Connection) -> None:
 
     Two groups at a time could deadlock (one numbers an account, then a batch; the other the reverse), and a key
     that one process carries out while another declares it not done would get two truths. Groups meet at the
-    ledger's batch counter anyway. A process that freezes inside its group is thrown out after five seconds.
+    chain's counter anyway. A process that freezes inside its group is thrown out after five seconds.
     """
     connection.execute(ENTER, {"groups": GROUPS_LOCK})
 

@@ -33,24 +33,29 @@ UPDATE ledger_account a SET balance = a.balance + n.delta
 FROM unnest(CAST(:ids AS bigint[]), CAST(:deltas AS bigint[])) AS n (id, delta) WHERE a.id = n.id
 """)
 
-TAKE_BATCH = text("UPDATE counter SET next = next + 1 WHERE name = 'batch' RETURNING next - 1")
-
 INSERT_TRANSFERS = text("""
+WITH fresh AS MATERIALIZED (SELECT nextval('batch_number') AS batch)
 INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, market_day)
-SELECT id, :batch, position, debit, credit, asset, amount, type, reference, :market_day
+SELECT id, (SELECT batch FROM fresh), position, debit, credit, asset, amount, type, reference, :market_day
 FROM unnest(CAST(:ids AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]), CAST(:assets AS text[]),
             CAST(:amounts AS bigint[]), CAST(:types AS text[]), CAST(:references AS text[]))
     WITH ORDINALITY AS t (id, debit, credit, asset, amount, type, reference, position)
 """)
 
-# A statement of its own after TAKE_BATCH: only then does its snapshot see the batch that the counter waited for.
+# The counter's row lock lines up all who write the ledger, so it comes last, when rows and their hash are there.
+TAKE_SEQ = text("""
+WITH own AS MATERIALIZED (
+    SELECT batch, count(*) AS transfers, sha256(string_agg(line, ''::bytea ORDER BY position)) AS rows_hash
+    FROM transfer_line WHERE batch = (SELECT currval('batch_number')) GROUP BY batch)
+UPDATE counter SET next = next + 1 FROM own WHERE name = 'batch'
+RETURNING next - 1 AS seq, batch, transfers, rows_hash
+""")
+
+# A statement of its own after TAKE_SEQ: only then does its snapshot see the batch that the counter waited for.
 EXTEND_CHAIN = text("""
-INSERT INTO ledger_batch (seq, market_day, transfers, hash)
-SELECT :batch, :market_day, count(*), sha256(
-    coalesce((SELECT hash FROM ledger_batch WHERE seq = :batch - 1), decode(repeat('00', 32), 'hex'))
-    || sha256(string_agg(line, ''::bytea ORDER BY position)))
-FROM transfer_line WHERE batch = :batch
-RETURNING transfers
+INSERT INTO ledger_batch (seq, batch, market_day, transfers, hash)
+SELECT :seq, :batch, :market_day, :transfers, sha256(
+    coalesce((SELECT hash FROM ledger_batch WHERE seq = :seq - 1), decode(repeat('00', 32), 'hex')) || :rows_hash)
 """)
 
 STAGE = text("""
@@ -98,9 +103,10 @@ FROM staged_net n WHERE a.owner = n.owner AND a.asset = n.asset AND a.bucket = n
 """)
 
 INSERT_STAGED_TRANSFERS = text("""
+WITH fresh AS MATERIALIZED (SELECT nextval('batch_number') AS batch)
 INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, market_day)
-SELECT s.id, :batch, row_number() OVER (ORDER BY s.position), d.id, c.id, s.asset, s.amount, s.type, s.reference,
-       :market_day
+SELECT s.id, (SELECT batch FROM fresh), row_number() OVER (ORDER BY s.position), d.id, c.id, s.asset,
+       s.amount, s.type, s.reference, :market_day
 FROM staged_transfer s
 JOIN ledger_account d ON d.owner = s.debit_owner AND d.asset = s.asset AND d.bucket = s.debit_bucket
 JOIN ledger_account c ON c.owner = s.credit_owner AND c.asset = s.asset AND c.bucket = s.credit_bucket
@@ -114,16 +120,20 @@ SELECT owner, asset, bucket, balance AS amount FROM ledger_account
 WHERE owner = ANY(CAST(:owners AS text[])) ORDER BY owner, asset, bucket
 """)
 
-# Read in the order of booking: a page costs a walk from its cursor, and the table needs no index that only readers use.
+# First all rows of the owner, by their index, then their order: left to choose, the planner walks the whole ledger.
 STATEMENT = text("""
-WITH own AS MATERIALIZED (SELECT id FROM ledger_account WHERE owner = :owner)
-SELECT t.batch, t.position, t.id, d.owner AS giver, c.owner AS taker, t.asset, t.amount, t.type, t.market_day
-FROM transfer t
-JOIN ledger_account d ON d.id = t.debit
-JOIN ledger_account c ON c.id = t.credit
-WHERE (t.batch, t.position) > (:batch, :position)
-  AND (t.debit IN (SELECT id FROM own) OR t.credit IN (SELECT id FROM own))
-ORDER BY t.batch, t.position LIMIT :limit
+WITH own AS MATERIALIZED (
+    SELECT * FROM transfer
+    WHERE ARRAY[debit, credit] && (SELECT array_agg(id) FROM ledger_account WHERE owner = :owner)),
+page AS MATERIALIZED (
+    SELECT b.seq, t.* FROM own t JOIN ledger_batch b USING (batch)
+    WHERE (b.seq, t.position) > (:batch, :position)
+    ORDER BY b.seq, t.position LIMIT :limit)
+SELECT p.seq AS batch, p.position, p.id, d.owner AS giver, c.owner AS taker, p.asset, p.amount, p.type, p.market_day
+FROM page p
+JOIN ledger_account d ON d.id = p.debit
+JOIN ledger_account c ON c.id = p.credit
+ORDER BY p.seq, p.position
 """)
 
 IMBALANCE = text("SELECT asset, sum(balance) FROM ledger_account GROUP BY asset ORDER BY asset")
@@ -143,10 +153,10 @@ BROKEN_BATCHES = text("""
 WITH expected AS (
     SELECT batch, count(*) AS transfers, sha256(string_agg(line, ''::bytea ORDER BY position)) AS rows_hash
     FROM transfer_line GROUP BY batch)
-SELECT coalesce(number, b.seq, e.batch) AS seq
+SELECT DISTINCT coalesce(number, b.seq, e.batch) AS seq
 FROM generate_series(1, (SELECT next - 1 FROM counter WHERE name = 'batch')) AS number
 FULL JOIN ledger_batch b ON b.seq = number
-FULL JOIN expected e ON e.batch = coalesce(b.seq, number)
+FULL JOIN expected e ON e.batch = b.batch
 LEFT JOIN ledger_batch p ON p.seq = b.seq - 1
 WHERE number IS NULL OR b.seq IS NULL OR b.transfers <> coalesce(e.transfers, 0)
    OR b.hash <> sha256(coalesce(p.hash, decode(repeat('00', 32), 'hex'))
@@ -170,6 +180,7 @@ class Booked:
     """A transfer as it stands in the ledger, between owners."""
 
     batch: int
+    """The place of its batch in the chain: batches count there in the order in which they were committed."""
     position: int
     id: str
     giver: str
@@ -183,7 +194,7 @@ class Booked:
 def post(connection: Connection, transfers: Sequence[Transfer], *, market_day: date) -> None:
     """Book a few transfers as one batch; a balance that would turn negative breaks the database's CHECK.
 
-    Ledger accounts are locked in the order of their ids and the batch counter last, so that writers queue
+    Ledger accounts are locked in the order of their ids and the chain's counter last, so that writers queue
     and never deadlock.
     """
     if not transfers:
@@ -204,9 +215,15 @@ def post(connection: Connection, transfers: Sequence[Transfer], *, market_day: d
         "types": [t.type for t in transfers],
         "references": [t.reference for t in transfers],
     }
-    facts = {"batch": connection.execute(TAKE_BATCH).scalar_one(), "market_day": market_day}
-    connection.execute(INSERT_TRANSFERS, rows | facts)
-    connection.execute(EXTEND_CHAIN, facts)
+    connection.execute(INSERT_TRANSFERS, rows | {"market_day": market_day})
+    _extend_chain(connection, market_day)
+
+
+def _extend_chain(connection: Connection, market_day: date) -> int:
+    """Append the batch just inserted to the chain; return how many transfers it has."""
+    taken = connection.execute(TAKE_SEQ).mappings().one()
+    connection.execute(EXTEND_CHAIN, {**taken, "market_day": market_day})
+    return int(taken["transfers"])
 
 
 def lock_balances(connection: Connection, places: Sequence[Place], *, create: bool = False) -> dict[Place, int]:
@@ -270,9 +287,8 @@ def post_staged(connection: Connection, *, market_day: date) -> int:
     connection.execute(CHANGE_STAGED_BALANCES)
     posted = 0
     if connection.execute(text("SELECT EXISTS (SELECT FROM staged_transfer)")).scalar_one():
-        facts = {"batch": connection.execute(TAKE_BATCH).scalar_one(), "market_day": market_day}
-        connection.execute(INSERT_STAGED_TRANSFERS, facts)
-        posted = connection.execute(EXTEND_CHAIN, facts).scalar_one()
+        connection.execute(INSERT_STAGED_TRANSFERS, {"market_day": market_day})
+        posted = _extend_chain(connection, market_day)
     connection.execute(DROP_STAGED)
     return posted
 
@@ -299,5 +315,8 @@ def drifted(connection: Connection) -> list[Place]:
 
 
 def verify_chain(connection: Connection) -> list[int]:
-    """Recompute the chain and return the batches that are missing, extra or not what their hash says."""
+    """Recompute the chain and return the batches that are missing, extra or not what their hash says.
+
+    A batch is named by its place in the chain; rows that belong to none, by the number they carry.
+    """
     return [seq for (seq,) in connection.execute(BROKEN_BATCHES)]

@@ -37,7 +37,7 @@ def product_days(connection: Connection, day: date) -> list[ProductDay]:
 # Through the day's batches: transfers have no index by day, and need none for this.
 BOOKED = text("""
 SELECT asset, sum(amount) AS amount FROM transfer
-WHERE batch IN (SELECT seq FROM ledger_batch WHERE market_day = :day) AND market_day = :day
+WHERE batch IN (SELECT batch FROM ledger_batch WHERE market_day = :day) AND market_day = :day
   AND type IN ('TRADE_UNITS', 'TRADE_CASH')
 GROUP BY asset
 """)

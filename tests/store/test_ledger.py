@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import date
+from typing import Any
 
 import psycopg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Connection, Engine, event, text
 from sqlalchemy.exc import DBAPIError, IntegrityError
 
 from core.ledger import store
@@ -69,6 +70,32 @@ def test_the_chain_is_the_published_one(engine: Engine) -> None:
     first = hashlib.sha256(bytes(32) + hashlib.sha256(row(1, 100) + row(2, 7)).digest()).digest()
     second = hashlib.sha256(first + hashlib.sha256(row(3, 9)).digest()).digest()
     assert stored == [first, second]
+
+
+def test_a_day_that_is_being_delivered_keeps_nobody_from_the_ledger_until_it_takes_its_place(engine: Engine) -> None:
+    """Delivery inserts for seconds; whoever touches none of its balances books meanwhile, before it in the chain."""
+    meanwhile: list[int] = []
+
+    def book_meanwhile(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if "UPDATE counter" in statement and not meanwhile:
+            meanwhile.append(1)
+            with engine.begin() as other:
+                other.execute(text("SET LOCAL lock_timeout = '1s'"))
+                cash = Transfer("c1", place_of(BANK, "CNY"), place_of(RESERVE, "CNY"), 5, "DEPOSIT", "test")
+                store.post(other, [cash], market_day=DAY)
+
+    units = Transfer("u1", place_of(ISSUANCE, CEA), place_of(RESERVE, CEA), 7, "ISSUE", "test")
+    event.listen(engine, "before_cursor_execute", book_meanwhile)
+    with engine.begin() as connection:
+        post_staged(connection, [units])
+
+    with engine.connect() as connection:
+        assert meanwhile
+        assert store.verify_chain(connection) == []
+        everything = store.statement(connection, RESERVE, after=(0, 0), limit=10)
+        rest = store.statement(connection, RESERVE, after=(everything[0].batch, everything[0].position), limit=10)
+    assert [(entry.batch, entry.id) for entry in everything] == [(1, "c1"), (2, "u1")]
+    assert [entry.id for entry in rest] == ["u1"], "who had read up to the first one does not miss the other"
 
 
 def test_nothing_staged_is_no_batch(engine: Engine) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from core.accounts import service
+from core.ledger import store as ledger
 from core.refusals import Answer, Reason, Refused
 
 
@@ -68,3 +69,15 @@ def test_an_unknown_account_has_no_statement(engine: Engine, market: Any) -> Non
         found = service.transfers(connection, market.ann, "E42-99999999-73", after="", limit=10)
 
     assert isinstance(found, Refused)
+
+
+def test_a_statement_is_found_by_its_account_and_not_by_a_walk_through_the_ledger(engine: Engine, market: Any) -> None:
+    with engine.begin() as connection:
+        one, other = market.open(connection, 2)
+        market.allocate(connection, [(one, 100)])
+        market.transfer(connection, one, other, 1)
+        connection.execute(text("SET LOCAL enable_seqscan = off"))  # nothing else is cheaper in a ledger this small
+        values = {"owner": other, "batch": 0, "position": 0, "limit": 10}
+        plan = connection.execute(text(f"EXPLAIN {ledger.STATEMENT.text}"), values).scalars()
+
+        assert any("Bitmap Index Scan on transfer_by_account" in line for line in plan)

@@ -90,14 +90,18 @@ CREATE TABLE ledger_account (
 );
 COMMENT ON COLUMN ledger_account.overdraft IS 'True only for counter-accounts of the outside world: issuance, banks.';
 
+CREATE SEQUENCE batch_number;
 CREATE TABLE ledger_batch (
     seq bigint PRIMARY KEY,
+    batch bigint NOT NULL CONSTRAINT ledger_batch_once UNIQUE,
     market_day date NOT NULL,
     transfers bigint NOT NULL,
     hash bytea NOT NULL CHECK (length(hash) = 32),
     posted_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE ledger_batch IS 'hash(n) = SHA-256(hash(n-1) + SHA-256(rows of batch n)); hash(0) is 32 zero bytes.';
+COMMENT ON COLUMN ledger_batch.seq IS 'Place in the chain, no holes; counted last: who counts waits for the one before.';
+COMMENT ON COLUMN ledger_batch.batch IS 'What its transfers carry; taken first, so holes and another order mean nothing.';
 
 CREATE TABLE transfer (
     id text PRIMARY KEY,
@@ -114,6 +118,8 @@ CREATE TABLE transfer (
     CONSTRAINT transfer_place_in_batch UNIQUE (batch, position)
 );
 COMMENT ON TABLE transfer IS 'One row moves an amount of one asset from debit to credit: it balances by construction.';
+CREATE INDEX transfer_by_account ON transfer USING gin ((ARRAY[debit, credit]));
+COMMENT ON INDEX transfer_by_account IS 'For statements; two ordered ones would cost delivery three times as much.';
 CREATE VIEW transfer_line AS
 SELECT batch, position, convert_to(id || '|' || debit || '|' || credit || '|' || asset || '|' || amount || '|' || type
     || '|' || to_char(market_day, 'YYYY-MM-DD') || E'\\n', 'UTF8') AS line
@@ -350,5 +356,6 @@ def upgrade() -> None:
         op.execute(f"GRANT SELECT, INSERT ON {table} TO registry_app")
     for table in MUTABLE:
         op.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO registry_app")
+    op.execute("GRANT USAGE ON SEQUENCE batch_number TO registry_app")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON unit_block TO registry_app")  # blocks split and merge
     op.execute("GRANT SELECT ON alembic_version, transfer_line, effective_trade TO registry_app")
