@@ -105,13 +105,21 @@ def _operation(begun: Event, ended: Event | None) -> Operation:
         f=begun.f,
         value=begun.value,
         key=begun.key,
-        type=ended.type if ended else "info",
+        type=_type(ended) if ended else "info",
         begun=begun.time,
         ended=ended.time if ended else None,
         status=extra.get("status"),
         body=extra.get("body"),
         retries=extra.get("retries", 0),
     )
+
+
+def _type(ended: Event) -> str:
+    """Believe the status before the word: whoever wrote the history may have misread the answer."""
+    status = ended.extra.get("status")
+    if status is not None and status >= 500:
+        return "info"
+    return "fail" if ended.type == "ok" and status is not None and status >= 300 else ended.type
 
 
 def _take_fact(found: Evidence, event: Event) -> None:

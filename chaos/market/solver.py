@@ -130,7 +130,15 @@ def solve_block(day: PublishedDay, *, minimum: int = BLOCK_MIN_T) -> list[Deal]:
             f"{day.day}: no block trades of {minimum} t or more between {floor} and {ceiling} fen "
             f"give {day.block_t} t for {day.block_fen} fen"
         )
-    return [Deal("block", quantity, floor + level) for level, quantity in levels.items()]
+    deals = [Deal("block", quantity, floor + level) for level, quantity in levels.items()]
+    return _parted(deals[0], minimum) if len(deals) == 1 and day.listed_t == 0 else deals
+
+
+def _parted(deal: Deal, minimum: int) -> list[Deal]:
+    """Make several trades of a day's only one where its tonnes allow it: a day needs a first and a last."""
+    count = min(5, deal.quantity // minimum)
+    sizes = [deal.quantity // count + (place < deal.quantity % count) for place in range(count)]
+    return [Deal(deal.mode, size, deal.price_fen) for size in sizes]
 
 
 def _levels(quantity: int, above: int, width: int, minimum: int) -> dict[int, int] | None:

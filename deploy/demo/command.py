@@ -19,7 +19,7 @@ from chaos.market.solver import solve
 from chaos.session import Target
 from chaos.verdict import Verdict
 from core.day.calendar import CalendarError, is_trading_day
-from deploy.demo.play import Demo, Stage
+from deploy.demo.play import PICTURE, Demo, Stage
 from deploy.demo.screen import Steps, final, save_picture
 from deploy.playground import lifecycle, tokens
 from deploy.playground.preflight import CannotStartError
@@ -69,22 +69,25 @@ def checked(asked: Asked) -> PublishedDay:
     except CalendarError as error:
         raise DataError(str(error)) from error
     published = published_day(asked.day, file=asked.data, base_fen=asked.base_fen)
-    solve(published, random.Random(asked.seed))  # noqa: S311  # a day that cannot be solved is refused before anything starts
+    deals = solve(published, random.Random(asked.seed))  # noqa: S311  # refused before anything starts
+    if not deals:
+        raise DataError(f"nothing was traded on {asked.day}: choose a day with trades")
     return published
 
 
 def run(asked: Asked, console: Console) -> Verdict:
     """Play the demo. DataError and CannotStartError: nothing was started, or nothing is left of it."""
     published = checked(asked)
-    OUT.mkdir(parents=True, exist_ok=True)
-    for stale in ("verdict.json", "history.jsonl", "report.txt", "report.html"):
-        (OUT / stale).unlink(missing_ok=True)
+    try:
+        OUT.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise CannotStartError(f"{OUT} cannot be written: {error.strerror}") from error
     with Steps(console) as steps, _playground(asked, steps.say) as (root, status):
         demo = Demo(_stage(root, status), published, seed=asked.seed, out=OUT, repeat=asked.repeat, say=steps.say)
         verdict = demo.play()
     shown = final(verdict, published, took_s=steps.elapsed_s, folder=OUT)
     console.print(shown)
-    save_picture(OUT / "verdict.svg", shown)
+    save_picture(OUT / PICTURE, shown)
     if asked.keep:
         console.print("the playground runs on: `registry status` shows it, `registry down` stops it")
     return verdict

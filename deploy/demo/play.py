@@ -29,6 +29,9 @@ from deploy.demo import figures
 from deploy.demo.plan import PRODUCT, Emitter, emitters
 from deploy.demo.registry import OPERATOR, RefusedError, Registry, Simulator
 
+PICTURE = "verdict.svg"
+LEAVES = ("verdict.json", "history.jsonl", "report.txt", "report.html", PICTURE)
+"""What a run leaves in its folder."""
 FAULTS = ("cut-line-a", "kill-primary-node")
 STREAM_S = 75
 """The trades are spread over about this long, longer than both faults; at the close the rest is sent at once."""
@@ -75,12 +78,14 @@ class Demo:
         return self._published.day
 
     def play(self) -> Verdict:
-        """Play it from the first account to the verdict."""
-        with History(self._out / "history.jsonl") as history, self._exchange, self._bank:
-            facts = {"name": "demo", "seed": self._seed, "faults": FAULTS, "repeat": self._repeat}
-            history.note("drill", "info", "run", facts)
-            with Registry(self._stage.api, self._stage.target.tokens) as registry:
-                self._refuse_played(registry)
+        """Play it from the first account to the verdict; a refusal leaves what an earlier run left."""
+        with Registry(self._stage.api, self._stage.target.tokens) as registry, self._exchange, self._bank:
+            self._refuse_played(registry)
+            for stale in LEAVES:
+                (self._out / stale).unlink(missing_ok=True)
+            with History(self._out / "history.jsonl") as history:
+                facts = {"name": "demo", "seed": self._seed, "faults": FAULTS, "repeat": self._repeat}
+                history.note("drill", "info", "run", facts)
                 try:
                     world = self._build(registry)
                     self._trade(registry, world, history)

@@ -104,9 +104,17 @@ def _take_folder(state: State) -> None:
             raise CannotStartError(
                 f"{state.root} holds other things than a playground: name an empty or a new folder in {STATE_VARIABLE}"
             )
-        state.root.mkdir(parents=True, exist_ok=True)
+        _make(state)
     except OSError as error:
         raise CannotStartError(f"{state.root} cannot be used: {error.strerror or error}") from error
+
+
+def _make(state: State) -> None:
+    try:
+        state.root.mkdir(parents=True, exist_ok=True)
+        state.lock.touch()
+    except OSError as error:
+        raise CannotStartError(f"{_short(state.root)} cannot be written: {error.strerror}") from error
 
 
 def _launch(state: State, plan: Plan, tie: Tie, lock: IO[str]) -> subprocess.Popen[bytes]:

@@ -253,3 +253,13 @@ def test_a_watcher_that_was_blind_outside_the_fault_missed_nothing(story: Story)
 def test_a_fault_that_nobody_watched_proves_nothing(story: Story) -> None:
     story.events = [event for event in story.events if event.process != "watcher"]
     assert judge(story.events).word == "invalid"
+
+
+@pytest.mark.parametrize("kind", ["ok", "fail"])
+def test_a_server_error_is_no_answer_whatever_the_history_calls_it(story: Story, kind: Any) -> None:
+    at = next(n for n, e in enumerate(story.events) if e.f == "workload-stop")
+    asked = Event("reader-1", "invoke", "read-account", {"account": A}, story.events[at].time, 0.0)
+    told = Event("reader-1", kind, "read-account", asked.value, asked.time, 0.0, None, {"status": 500})
+    story.events[at:at] = [asked, told]
+
+    assert failing(judge(story.events)) == ["no request failed"]

@@ -9,11 +9,13 @@ from typing import Any
 
 import pytest
 
-from chaos.market.published import TEN_TONNE_DAY
+from chaos.market.published import TEN_TONNE_DAY, DataError
 from chaos.market.trades import MarketTrade, Participant, trades_of
 from deploy.demo import figures
 from deploy.demo.command import Asked, checked
 from deploy.demo.plan import EMITTERS, PRODUCT, emitters
+from deploy.playground import lifecycle
+from deploy.playground.preflight import CannotStartError
 
 PARTIES = [Participant(f"E42-{n:08d}-00", 900_000, 9_000_000_000) for n in range(5)]
 SENT = trades_of(TEN_TONNE_DAY, PARTIES, PRODUCT, seed=1)
@@ -114,3 +116,17 @@ def test_the_command_that_repeats_a_run_says_all_that_was_asked() -> None:
 
     own = replace(asked, data=Path("my figures.csv"), base_fen=5_150, base="51.5")
     assert own.repeat == "registry demo --day 2021-08-16 --seed 7 --data 'my figures.csv' --base 51.5"
+
+
+def test_a_day_without_trades_cannot_be_played(tmp_path: Path) -> None:
+    file = tmp_path / "idle.csv"
+    columns = "date,open,high,low,close,listed_t,listed_yuan,block_t,block_yuan"
+    file.write_text(f"{columns}\n2021-09-01,48.00,48.00,48.00,48.00,0,0.00,0,0.00\n", encoding="utf-8")
+    with pytest.raises(DataError, match="nothing was traded on 2021-09-01"):
+        checked(Asked(day=date(2021, 9, 1), data=file, base_fen=4800, seed=1, keep=False))
+
+
+def test_a_folder_that_cannot_be_written_is_told_in_one_line(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(CannotStartError, match="cannot be written: Not a directory"):
+        lifecycle.start(tmp_path / "file" / "state", tie="passing", say=lambda _: None)

@@ -134,3 +134,12 @@ def test_participants_who_own_too_little_are_named_as_the_reason() -> None:
     poor = [Participant("A", 10, 10), Participant("B", 10, 10)]
     with pytest.raises(DataError, match="give the participants more"):
         trades_of(OPENING_DAY, poor, "CEA-2019", seed=1)
+
+
+def test_a_day_of_one_price_and_only_blocks_still_has_a_first_and_a_last_trade() -> None:
+    day = PublishedDay(date(2021, 9, 1), 4800, 4800, 4800, 4800, 0, 0, 500_001, 500_001 * 4700, 4800, 0, 0)
+    deals = solve(day, random.Random(1))
+
+    assert len(deals) == 5
+    assert sum(deal.quantity for deal in deals) == 500_001
+    assert all(deal.quantity >= 100_000 and deal.price_fen == 4700 for deal in deals)
