@@ -219,11 +219,10 @@ def post(connection: Connection, transfers: Sequence[Transfer], *, market_day: d
     _extend_chain(connection, market_day)
 
 
-def _extend_chain(connection: Connection, market_day: date) -> int:
-    """Append the batch just inserted to the chain; return how many transfers it has."""
+def _extend_chain(connection: Connection, market_day: date) -> None:
+    """Append the batch just inserted to the chain."""
     taken = connection.execute(TAKE_SEQ).mappings().one()
     connection.execute(EXTEND_CHAIN, {**taken, "market_day": market_day})
-    return int(taken["transfers"])
 
 
 def lock_balances(connection: Connection, places: Sequence[Place], *, create: bool = False) -> dict[Place, int]:
@@ -278,17 +277,17 @@ def stage_all(connection: Connection, transfers: Iterable[Transfer]) -> None:
 def post_staged(connection: Connection, *, market_day: date) -> int:
     """Book everything staged as one batch in the order of ``position``; return how many transfers that were.
 
-    Only the final balances are checked: within one batch, money in and money out meet.
+    Only the final balances are checked: within one batch, money in and money out meet. They are locked after the rows
+    are in; a collision over a place that is new to both writers is a deadlock, which the caller runs again.
     """
     connection.execute(ANALYZE_STAGED)
     connection.execute(NET_STAGED)
-    connection.execute(LOCK_STAGED_PLACES)  # before new ones are made, in the order that _lock has too
     connection.execute(CREATE_STAGED_PLACES, _counter_accounts())
-    connection.execute(CHANGE_STAGED_BALANCES)
-    posted = 0
-    if connection.execute(text("SELECT EXISTS (SELECT FROM staged_transfer)")).scalar_one():
-        connection.execute(INSERT_STAGED_TRANSFERS, {"market_day": market_day})
-        posted = _extend_chain(connection, market_day)
+    posted = connection.execute(INSERT_STAGED_TRANSFERS, {"market_day": market_day}).rowcount
+    if posted:  # nobody waits for the rows, which take seconds; from here on others may have to
+        connection.execute(LOCK_STAGED_PLACES)
+        connection.execute(CHANGE_STAGED_BALANCES)
+        _extend_chain(connection, market_day)
     connection.execute(DROP_STAGED)
     return posted
 

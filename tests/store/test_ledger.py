@@ -72,19 +72,22 @@ def test_the_chain_is_the_published_one(engine: Engine) -> None:
     assert stored == [first, second]
 
 
-def test_a_day_that_is_being_delivered_keeps_nobody_from_the_ledger_until_it_takes_its_place(engine: Engine) -> None:
-    """Delivery inserts for seconds; whoever touches none of its balances books meanwhile, before it in the chain."""
+def test_a_day_that_is_being_delivered_keeps_nobody_from_the_ledger_while_it_inserts(engine: Engine) -> None:
+    """That takes seconds; whoever books meanwhile, even on its very accounts, comes before it in the chain."""
     meanwhile: list[int] = []
 
     def book_meanwhile(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-        if "UPDATE counter" in statement and not meanwhile:
+        if "staged_net n JOIN ledger_account" in statement and not meanwhile:
             meanwhile.append(1)
             with engine.begin() as other:
                 other.execute(text("SET LOCAL lock_timeout = '1s'"))
                 cash = Transfer("c1", place_of(BANK, "CNY"), place_of(RESERVE, "CNY"), 5, "DEPOSIT", "test")
-                store.post(other, [cash], market_day=DAY)
+                more = Transfer("u0", place_of(ISSUANCE, CEA), place_of(RESERVE, CEA), 3, "ISSUE", "test")
+                store.post(other, [cash, more], market_day=DAY)
 
     units = Transfer("u1", place_of(ISSUANCE, CEA), place_of(RESERVE, CEA), 7, "ISSUE", "test")
+    with engine.begin() as connection:
+        store.lock_balances(connection, [units.debit, units.credit], create=True)
     event.listen(engine, "before_cursor_execute", book_meanwhile)
     with engine.begin() as connection:
         post_staged(connection, [units])
@@ -92,10 +95,11 @@ def test_a_day_that_is_being_delivered_keeps_nobody_from_the_ledger_until_it_tak
     with engine.connect() as connection:
         assert meanwhile
         assert store.verify_chain(connection) == []
+        assert store.drifted(connection) == []
         everything = store.statement(connection, RESERVE, after=(0, 0), limit=10)
-        rest = store.statement(connection, RESERVE, after=(everything[0].batch, everything[0].position), limit=10)
-    assert [(entry.batch, entry.id) for entry in everything] == [(1, "c1"), (2, "u1")]
-    assert [entry.id for entry in rest] == ["u1"], "who had read up to the first one does not miss the other"
+        rest = store.statement(connection, RESERVE, after=(everything[1].batch, everything[1].position), limit=10)
+    assert [(entry.batch, entry.id) for entry in everything] == [(1, "c1"), (1, "u0"), (2, "u1")]
+    assert [entry.id for entry in rest] == ["u1"], "who had read up to the first one does not miss the last"
 
 
 def test_nothing_staged_is_no_batch(engine: Engine) -> None:

@@ -100,8 +100,8 @@ CREATE TABLE ledger_batch (
     posted_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE ledger_batch IS 'hash(n) = SHA-256(hash(n-1) + SHA-256(rows of batch n)); hash(0) is 32 zero bytes.';
-COMMENT ON COLUMN ledger_batch.seq IS 'Place in the chain, no holes; counted last: who counts waits for the one before.';
-COMMENT ON COLUMN ledger_batch.batch IS 'What its transfers carry; taken first, so holes and another order mean nothing.';
+COMMENT ON COLUMN ledger_batch.seq IS 'Place in the chain, no holes; counted last, one writer after the other.';
+COMMENT ON COLUMN ledger_batch.batch IS 'What its transfers carry; taken first, its order means nothing.';
 
 CREATE TABLE transfer (
     id text PRIMARY KEY,
