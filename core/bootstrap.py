@@ -15,7 +15,7 @@ from core.api.auth import Verifier
 from core.api.calls import Desk
 from core.api.commands import commands
 from core.api.queue import WriteQueue
-from core.api.reading import THREADS, Reader
+from core.api.reading import THREADS, TIMEOUTS, Reader
 from core.db.engine import write_engine
 from core.settings import Settings, settings
 from core.telemetry import bind_service, log
@@ -28,7 +28,7 @@ CLOSE_S = 4
 def build_desk(facts: Settings) -> Desk:
     """Build what the routes work with: one connection for the writer, a few for reads."""
     writing = write_engine(facts.dsn, pool_size=1, name="api-write")
-    reading = write_engine(facts.dsn, pool_size=THREADS, name="api-read")
+    reading = write_engine(facts.dsn, pool_size=THREADS, name="api-read", timeouts=TIMEOUTS)
     return Desk(
         engines=(writing, reading),
         queue=WriteQueue(writing, hold_window_s=facts.hold_window_s),

@@ -39,6 +39,8 @@ class Reason(Enum):
     BODY_TOO_LARGE = ("8011", "The body is larger than the registry takes.", "Send it in several requests.", 413)
     NO_SUCH_ADDRESS = ("8012", "There is nothing at this address.", "Check it against /openapi.json.", 404)
     NO_SUCH_METHOD = ("8013", "This address does not take that method.", "Check it against /openapi.json.", 405)
+    READ_TOO_LONG = ("8014", "The answer would take longer than the registry gives one read.",
+                     "Ask for a smaller page, or later.", 503)
 
     SOURCE_UNKNOWN = ("1001", "The giving account does not exist.", "Check the account number.", 404)
     SOURCE_NOT_OPEN = ("1002", "The giving account is not open.", "Wait until it is open.", 422)

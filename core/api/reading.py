@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import TypeVar
 
 from sqlalchemy import Connection, Engine, text
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
+from core.db.errors import is_overrun
 from core.db.transaction import NoPrimaryError, read
 from core.refusals import Reason, Refused, RefusedError
 
@@ -18,11 +21,21 @@ T = TypeVar("T")
 
 THREADS = 4
 """As many as the engine has connections."""
+STATEMENT_S = 4.0
+"""Then the server ends the statement, so that an abandoned scan ends too."""
+TIMEOUTS = {"statement_timeout": f"{round(STATEMENT_S * 1000)}ms"}
+"""What the engine of the reads needs of the server."""
 WITHIN_S = 5.0
-"""One attempt; a read that takes longer is none of ours."""
+"""One attempt: longer than a statement that the server would end, so that silence means a server that froze."""
+OVERRUNS_MAX = 2
+"""A read that overruns a second time, its primary found anew in between, is too long by itself."""
 LOOK_EVERY_S = 0.1
 
 PING = text("SELECT 1")
+
+
+class _OverrunError(NoPrimaryError):
+    """There was a primary, and it did not end the work in time: it froze, or the work is too long."""
 
 
 class Reader:
@@ -39,16 +52,23 @@ class Reader:
         self._running = 0
 
     async def run(self, work: Callable[[Connection], T], *, wait_s: float | None = None) -> T:
-        """Return what ``work`` returns; RefusedError when no primary answers within the hold window."""
+        """Return what ``work`` returns; RefusedError when no primary answers within the hold window.
+
+        A read that is too long is told so at once: repeated, it would only hold a thread again.
+        """
         within_s = self._hold_window_s if wait_s is None else min(wait_s, self._hold_window_s)
         self._running += 1
+        overruns = 0
         try:
             async with asyncio.timeout(within_s):
                 while not self._stopped:
                     await self._there.wait()
                     try:
                         return await self._once(work)
-                    except (NoPrimaryError, PoolTimeoutError):
+                    except (NoPrimaryError, PoolTimeoutError) as error:
+                        overruns += isinstance(error, _OverrunError)
+                        if overruns == OVERRUNS_MAX:
+                            raise RefusedError(Refused(Reason.READ_TOO_LONG)) from error
                         self._look()
         except TimeoutError:
             pass
@@ -80,8 +100,26 @@ class Reader:
         self._threads.shutdown(wait=False)
 
     async def _once(self, work: Callable[[Connection], T]) -> T:
-        call = partial(read, self._engine, work, within_s=WITHIN_S, patience_s=0)
-        return await asyncio.get_running_loop().run_in_executor(self._threads, call)
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, work)
+
+    def _attempt(self, work: Callable[[Connection], T]) -> T:
+        began = math.inf
+
+        def timed(connection: Connection) -> T:
+            nonlocal began
+            began = time.monotonic()
+            return work(connection)
+
+        try:
+            return read(self._engine, timed, within_s=WITHIN_S, patience_s=0)
+        except NoPrimaryError as error:
+            if time.monotonic() - began > STATEMENT_S:
+                raise _OverrunError(str(error)) from error
+            raise
+        except SQLAlchemyError as error:
+            if is_overrun(error):
+                raise RefusedError(Refused(Reason.READ_TOO_LONG)) from error
+            raise
 
     def _look(self) -> None:
         if self._stopped or self._looking is not None:

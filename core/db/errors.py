@@ -35,6 +35,12 @@ def is_gone(error: BaseException) -> bool:
     return found.sqlstate in GONE_STATES or found.sqlstate.startswith(GONE_CLASSES)
 
 
+def is_overrun(error: BaseException) -> bool:
+    """Tell whether the server ended the statement because its time was up; the connection is well."""
+    found = driver_error(error)
+    return found is not None and found.sqlstate == "57014"
+
+
 def constraint_of(error: BaseException) -> str | None:
     """Name the constraint a statement broke, if it broke one."""
     found = driver_error(error)

@@ -154,6 +154,27 @@ async def test_no_address_makes_a_read_fail(api: Any) -> None:
         assert _is_problem(answer)
 
 
+async def test_no_address_makes_a_write_fail(api: Any) -> None:
+    for path in ("/v1/tasks/%00/approve", "/v1/tasks/%ED%A0%80/reject", "/v1/days/%00", "/%00", "/v1/beats%00"):
+        answer = await api.post(path, {"reason": "no"})
+        assert 400 <= answer.status_code < 500, (path, answer.text)
+        assert _is_problem(answer)
+
+
+PREFERENCES = (
+    "wait=0", "wait=-1", "wait=1.5", "wait", "wait=", "wait=99999999999999999999", "wait=999999", "wait=1, wait=0",
+    'wait="0"', "wait=\xb2", "respond-async; wait=3", ",,;=", "x" * 8000,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("preference", PREFERENCES)
+async def test_a_preference_that_makes_no_sense_changes_no_answer(api: Any, preference: str) -> None:
+    headers = {"Prefer": preference.encode("latin-1")}
+
+    assert (await api.post("/v1/beats", {"probe": "p", "n": 1}, headers=headers)).status_code == 201
+    assert (await api.get("/v1/beats/p", headers=headers)).json()["n"] == 1
+
+
 async def test_reads_answer_before_anything_was_written(api: Any) -> None:
     for path in READS:
         answer = await api.get(path)
