@@ -26,7 +26,11 @@ def demo(
     ),
     base: str = typer.Option(DEFAULT_BASE, help="Previous close of the file's first row, in yuan."),
     seed: int | None = typer.Option(None, help="Repeats an earlier run's firms, trades and clients."),
-    keep: bool = typer.Option(False, "--keep", help="Leave the playground running."),
+    keep: bool = typer.Option(
+        False,
+        "--keep",
+        help="Leave the playground running; one that stopped with data must be started, or made anew, first.",
+    ),
 ) -> None:
     """Play a whole trading day on a real cluster, with a cut line and a dead primary in it, and judge the outcome."""
     chosen = random.SystemRandom().randrange(1, 100_000) if seed is None else seed
