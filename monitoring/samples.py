@@ -59,7 +59,7 @@ class Prometheus:
 
     def first_sample_at(self, *, within_days: int) -> float | None:
         """When the oldest probe process of the window counted its first tick; None when there was none."""
-        found = self.instant(f"min(min_over_time({name_of(FIRST_SAMPLE)}[{within_days}d]))")
+        found = self.instant(f"min(min_over_time({name_of(FIRST_SAMPLE)}[{within_days}d]) > 0)")
         return found[0].value if found else None
 
     def probe_samples(self, *, since: float, until: float, seams: Sequence[float]) -> Iterator[Sample]:

@@ -68,12 +68,10 @@ def test_a_drill_passes_and_leaves_all_it_promises(
     assert json.loads((folder / "verdict.json").read_text()) == verdict.as_json()
     assert judge_folder(folder).as_json() == verdict.as_json()
     seen = Prometheus(target.control.status()["endpoints"]["prometheus"])
-    shown = {
-        metric: [series.value for series in seen.instant(f'max_over_time(registry_drill_{metric}="{name}"}}[5m])')]
-        for metric in ("active{drill", "fault_active{fault")
-    }
+    metrics = (f'registry_drill_active{{drill="{name}"}}', f'registry_drill_fault_active{{fault="{name}"}}')
+    shown = [[series.value for series in seen.instant(f"max_over_time({metric}[5m])")] for metric in metrics]
     seen.close()
-    assert shown == {"active{drill": [1.0], "fault_active{fault": [1.0]}
+    assert shown == [[1.0], [1.0]]
 
 
 def test_a_cut_that_cuts_nothing_makes_the_drill_invalid(
