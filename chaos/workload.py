@@ -6,6 +6,7 @@ import asyncio
 import random
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
@@ -208,7 +209,7 @@ class Workload:
                 raise result
 
 
-class _Client:
+class _Client(ABC):
     """One client: one question at a time, chosen by dice of its own."""
 
     def __init__(self, process: str, world: World, workload: Workload) -> None:
@@ -218,8 +219,9 @@ class _Client:
         self.dice = random.Random(f"{workload.seed}/{process}")  # noqa: S311  # repeatable, not secret
         self.count = 0
 
+    @abstractmethod
     async def step(self) -> None:
-        raise NotImplementedError
+        """Ask one question."""
 
     def next_key(self) -> str:
         self.count += 1
