@@ -65,8 +65,6 @@ class Progress:
     refused: int = 0
     unknown: int = 0
     reads: int = 0
-    last_write_at: float = 0.0
-    """Monotonic seconds of the newest acknowledged write."""
 
     def count(self, answer: Answer | None, *, write: bool) -> None:
         """Add one answer."""
@@ -77,7 +75,6 @@ class Progress:
             self.refused += 1
         elif write:
             self.acknowledged += 1
-            self.last_write_at = time.monotonic()
         else:
             self.reads += 1
 

@@ -6,9 +6,6 @@ from datetime import date, timedelta
 
 import chinese_calendar
 
-MARKET_OPENED = date(2021, 7, 16)
-"""The first trading day of the market; nothing was ever traded before it."""
-
 LONGEST_CLOSURE_DAYS = 31
 """No run of closed days comes near this; a longer search means the calendar is wrong."""
 

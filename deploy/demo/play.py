@@ -83,17 +83,24 @@ class Demo:
             self._refuse_played(registry)
             for stale in LEAVES:
                 (self._out / stale).unlink(missing_ok=True)
-            with History(self._out / "history.jsonl") as history:
-                facts = {"name": "demo", "seed": self._seed, "faults": FAULTS, "repeat": self._repeat}
-                history.note("drill", "info", "run", facts)
-                try:
-                    world = self._build(registry)
-                    self._trade(registry, world, history)
-                    return self._judged(registry, world)
-                except GAVE_UP as error:
-                    history.note("drill", "info", "given-up", {"error": str(error)})
-                    given_up = error
-        return self._saved([Check("the day was played to its end", passed=False, detail=str(given_up))], {})
+            try:
+                with History(self._out / "history.jsonl") as history:
+                    world = self._played(registry, history)
+                return self._judged(registry, world, read(history.path))  # closed: every line is on disk
+            except GAVE_UP as error:
+                given_up = Check("the day was played to its end", passed=False, detail=str(error))
+                return self._saved(read(history.path), [given_up], {})
+
+    def _played(self, registry: Registry, history: History) -> World:
+        facts = {"name": "demo", "seed": self._seed, "faults": FAULTS, "repeat": self._repeat}
+        history.note("drill", "info", "run", facts)
+        try:
+            world = self._build(registry)
+            self._trade(registry, world, history)
+        except GAVE_UP as error:
+            history.note("drill", "info", "given-up", {"error": str(error)})
+            raise
+        return world
 
     def _refuse_played(self, registry: Registry) -> None:
         """A playground's business clock never runs backwards: a day it has seen, or passed, is not played again."""
@@ -211,14 +218,13 @@ class Demo:
         asked = {"account": account, "product": PRODUCT, "tonnes": tonnes, "year": 2020}
         registry.propose_and_approve("/v1/surrenders", asked)
 
-    def _judged(self, registry: Registry, world: World) -> Verdict:
+    def _judged(self, registry: Registry, world: World, events: Sequence[Event]) -> Verdict:
         self._say("judging")
         delivered = registry.pages(f"/v1/days/{self._day}/trades", "trades")
         shown, report = registry.get(f"/v1/days/{self._day}"), registry.get(f"/v1/days/{self._day}/report")
         sent = self._exchange.get("/sim/status")
         counts = figures.count(world.trades, sent["sent"], shown["intake"]["accepted"], delivered)
         day = figures.figures(self._published, delivered, counts)
-        events = read(self._out / "history.jsonl")
         after = figures.positions_after(world.before, delivered)
         extra = [
             *_faults_inside(events, sent["first_sent_at"], sent["last_sent_at"]),
@@ -229,11 +235,16 @@ class Demo:
         ]
         report_path = self._out / "report.txt"
         report_path.write_text(report["text"], encoding="utf-8")
-        return self._saved(extra, {"day": day, "report": str(report_path)}, counts)
+        return self._saved(events, extra, {"day": day, "report": str(report_path)}, counts)
 
-    def _saved(self, extra: Sequence[Check], facts: dict[str, Any], counts: figures.Counts | None = None) -> Verdict:
+    def _saved(
+        self,
+        events: Sequence[Event],
+        extra: Sequence[Check],
+        facts: dict[str, Any],
+        counts: figures.Counts | None = None,
+    ) -> Verdict:
         """Judge the history with what was found of the day, and keep the verdict whatever it says."""
-        events = read(self._out / "history.jsonl")
         verdict = judge(events, extra_checks=extra, extra={"day": None, "report": None} | facts)
         if counts is not None:
             lost, twice = len(counts.lost), len(counts.twice)
