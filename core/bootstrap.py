@@ -13,7 +13,6 @@ import uvicorn
 from core.api.app import create_app
 from core.api.auth import Verifier
 from core.api.calls import Desk
-from core.api.commands import commands
 from core.api.queue import WriteQueue
 from core.api.reading import THREADS, TIMEOUTS, Reader
 from core.db.engine import write_engine
@@ -33,7 +32,7 @@ def build_desk(facts: Settings) -> Desk:
         engines=(writing, reading),
         queue=WriteQueue(writing, hold_window_s=facts.hold_window_s),
         reader=Reader(reading, hold_window_s=facts.hold_window_s),
-        commands=commands(playground=facts.playground),
+        playground=facts.playground,
     )
 
 

@@ -15,13 +15,15 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from core.api import bodies, reads, views, writes
+from core.api import bodies, views
 from core.api.auth import Verifier
 from core.api.calls import Desk
 from core.api.edge import Edge
 from core.api.problems import PROBLEM, answer_of, response_of
+from core.api.routes import accounts, approvals, days, holdings, operations
 from core.refusals import Answer, Reason, Refused, RefusedError
 
+SUBJECTS = (accounts, approvals, holdings, days, operations)
 STATUS_REASONS = {404: Reason.NO_SUCH_ADDRESS, 405: Reason.NO_SUCH_METHOD, 413: Reason.BODY_TOO_LARGE}
 
 
@@ -44,8 +46,8 @@ def create_app(desk: Desk, verifier: Verifier) -> FastAPI:
     )
     app.state.desk = desk
     bearer = HTTPBearer(bearerFormat="JWT", auto_error=False, description="EdDSA; `registry token --as NAME`")
-    for router in (writes.router, reads.router):
-        app.include_router(router, dependencies=[Depends(bearer)])
+    for subject in SUBJECTS:
+        app.include_router(subject.router, dependencies=[Depends(bearer)])
     _add_health(app)
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
@@ -145,9 +147,9 @@ def _described(document: dict[str, Any]) -> dict[str, Any]:
     for model in (views.Problem, bodies.Deposits):
         schemas |= _schemas_of(model)
     components["parameters"] = {"IdempotencyKey": KEY, "Prefer": PREFER}
-    for path, operations in document["paths"].items():
+    for path, offered in document["paths"].items():
         if path.startswith("/v1/"):
-            for method, operation in operations.items():
+            for method, operation in offered.items():
                 _describe(operation, writes=method == "post", keyed=path.startswith("/v1/requests/"))
     return document
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,8 @@ import jwt
 
 from core.approvals.rules import Caller, is_plain_text
 from core.refusals import Reason, Refused
+
+_PROVINCE = re.compile("[0-9]{2}", re.ASCII)
 
 LEEWAY_S = 5
 """Hosts' clocks differ a little; business time has no part in this."""
@@ -56,4 +59,7 @@ class Verifier:
             raise ValueError("The caller's name is not printable or too long")
         if not isinstance(roles, list) or not all(isinstance(role, str) for role in roles):
             raise ValueError("The roles are not a list of names")
-        return _Token(Caller(name, frozenset(roles)), float(claims["exp"]))
+        province = claims.get("province")
+        if province is not None and not (isinstance(province, str) and _PROVINCE.fullmatch(province)):
+            raise ValueError("The province is not two digits")
+        return _Token(Caller(name, frozenset(roles), province), float(claims["exp"]))

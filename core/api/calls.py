@@ -5,21 +5,22 @@ from __future__ import annotations
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import Request
+from fastapi import Depends, Path, Query, Request
 from fastapi.routing import APIRoute
 from sqlalchemy import Connection, Engine
 from starlette.responses import Response
 
 from core.api import strict
-from core.api.commands import Command, Commands
+from core.api.commands import Command
 from core.api.group import Inquiry, Write
 from core.api.problems import answer_of, response_of
 from core.api.queue import WriteQueue
 from core.api.reading import Reader
-from core.approvals.rules import Caller, refuse_unless
+from core.approvals.rules import BANK_ROLE, CHECKER, MAKER, OPERATOR, PROBE, Caller, refuse_unless
 from core.refusals import Answer, Reason, Refused, RefusedError
 
 T = TypeVar("T")
@@ -35,7 +36,8 @@ class Desk:
     engines: Sequence[Engine]
     queue: WriteQueue
     reader: Reader
-    commands: Commands
+    playground: bool
+    """Free transfers are allowed, and the business clock may be moved."""
 
     def open(self) -> None:
         """Let the writer begin."""
@@ -158,3 +160,14 @@ def _wait_s(prefer: str) -> float | None:
     """Read ``Prefer: wait=N`` (RFC 7240); a preference that cannot be read is none."""
     found = _WAIT.search(prefer)
     return max(1.0, float(found[1])) if found is not None else None
+
+
+ByAnyone = Annotated[Call, Depends(call())]
+ByMaker = Annotated[Call, Depends(keyed_call(MAKER))]
+ByChecker = Annotated[Call, Depends(keyed_call(CHECKER))]
+ByOperator = Annotated[Call, Depends(keyed_call(OPERATOR))]
+ByBank = Annotated[Call, Depends(keyed_call(BANK_ROLE))]
+ByProbe = Annotated[Call, Depends(keyed_call(PROBE))]
+Number = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["E42-00001001-60"])]
+Date = Annotated[date, Path(examples=["2021-07-16"])]
+After = Annotated[str, Query(pattern="^[A-Za-z0-9-]{0,100}$")]

@@ -15,6 +15,11 @@ OPERATOR = "operator"
 BANK_ROLE = "bank"
 PROBE = "probe"
 AUDITOR = "auditor"
+HOLDER = "holder"
+"""Somebody of a subject: may do for an account what the account's list of operators says."""
+AUTHORITY_MAKER = "authority_maker"
+AUTHORITY_CHECKER = "authority_checker"
+"""People of the environment ministry, or of one province when the token names it."""
 
 AWAITING = "AWAITING_APPROVAL"
 APPROVED = "APPROVED"
@@ -27,6 +32,8 @@ class Caller:
 
     name: str
     roles: frozenset[str]
+    province: str | None = None
+    """Two digits by GB/T 2260 for somebody of a province's authority; None for everybody else."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from sqlalchemy import Engine, text
 from core.api.calls import Desk
 from core.api.group import Write
 from core.api.queue import WriteQueue
+from core.api.routes.holdings import TRANSFER
 from core.approvals.rules import Caller
 from core.ledger import store as ledger
 from core.refusals import Reason
@@ -25,7 +26,7 @@ SOMEBODY = Caller("somebody", frozenset({"maker"}))
 @pytest.fixture
 def order(desk: Desk) -> Callable[..., Write]:
     """Make a transfer of cash as the route makes it."""
-    command = desk.commands.transfer
+    command = TRANSFER[True]
 
     def make(key: str, giver: str, taker: str, amount: int) -> Write:
         body = {"from_account": giver, "to_account": taker, "asset": "CNY", "amount": amount}

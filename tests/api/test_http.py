@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from starlette.routing import Route
 
-from core.api import reads, writes
+from core.api.app import SUBJECTS
 from core.bank.wire import CreditNotice, Movement, write_camt054
 from core.refusals import Reason
 
@@ -341,7 +341,7 @@ async def test_a_method_nobody_offers_is_a_problem_too(api: Any) -> None:
 
 async def test_every_address_has_one_answer_for_a_method() -> None:
     """Of two handlers for one address the second would never be asked."""
-    routes = [route for router in (reads.router, writes.router) for route in router.routes if isinstance(route, Route)]
+    routes = [route for subject in SUBJECTS for route in subject.router.routes if isinstance(route, Route)]
     offered = [(method, route.path) for route in routes for method in route.methods or ()]
 
     assert len(offered) == len(WRITES) + len(READS)

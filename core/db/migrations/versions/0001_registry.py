@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from alembic import op
 
-from core.db.transaction import driver_of
+from core.db.migrations.tables import append_only, mutable, run
 
 revision = "0001"
 down_revision = None
@@ -347,15 +347,9 @@ MUTABLE = (
 
 def upgrade() -> None:
     for statements in (CLOCK_AND_REQUESTS, ACCOUNTS, LEDGER, UNITS, EXCHANGE, DAY, PROTECTION):
-        driver_of(op.get_bind()).execute(statements)  # whole scripts, which SQLAlchemy would prepare one by one
-    for table in APPEND_ONLY:
-        op.execute(
-            f"CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE OR TRUNCATE ON {table} "
-            "FOR EACH STATEMENT EXECUTE FUNCTION refuse_change()"
-        )
-        op.execute(f"GRANT SELECT, INSERT ON {table} TO registry_app")
-    for table in MUTABLE:
-        op.execute(f"GRANT SELECT, INSERT, UPDATE ON {table} TO registry_app")
+        run(statements)
+    append_only(*APPEND_ONLY)
+    mutable(*MUTABLE)
     op.execute("GRANT USAGE ON SEQUENCE batch_number TO registry_app")
     op.execute("GRANT SELECT, INSERT, UPDATE, DELETE ON unit_block TO registry_app")  # blocks split and merge
     op.execute("GRANT SELECT ON alembic_version, transfer_line, effective_trade TO registry_app")
