@@ -10,8 +10,8 @@ from datetime import date, datetime, time
 from enum import StrEnum
 from typing import Any
 
+from core.clock.calendar import CalendarError, is_trading_day
 from core.clock.rules import market_time
-from core.day.calendar import CalendarError, is_trading_day
 from core.quantities import MAX_AMOUNT, Vintage
 from core.refusals import Reason, Refused
 

@@ -17,8 +17,8 @@ from core.bank import rules as bank_rules
 from core.bank import store as bank_store
 from core.bank.wire import PaymentOrder, Statement
 from core.clock import store as clock
+from core.clock.calendar import CalendarError, next_trading_day
 from core.day import opening, store
-from core.day.calendar import CalendarError, next_trading_day
 from core.day.rules import NO_SEAL, Opening, State, due_by_clock, seal_of
 from core.exchange import store as exchange
 from core.exchange.rules import Totals

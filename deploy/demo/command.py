@@ -18,7 +18,7 @@ from chaos.market.published import DataError, PublishedDay, published_day
 from chaos.market.solver import solve
 from chaos.session import Target
 from chaos.verdict import Verdict
-from core.day.calendar import CalendarError, is_trading_day
+from core.clock.calendar import CalendarError, is_trading_day
 from deploy.demo.play import PICTURE, Demo, Stage
 from deploy.demo.screen import Steps, final, save_picture
 from deploy.playground import lifecycle, tokens

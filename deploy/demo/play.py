@@ -24,7 +24,7 @@ from chaos.telemetry import exported
 from chaos.verdict import ASSUMPTION, Check, Verdict
 from chaos.watch import Watch
 from chaos.workload import Workload
-from core.day.calendar import next_trading_day
+from core.clock.calendar import next_trading_day
 from deploy.demo import figures
 from deploy.demo.plan import PRODUCT, Emitter, emitters
 from deploy.demo.registry import OPERATOR, RefusedError, Registry, Simulator

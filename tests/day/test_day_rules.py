@@ -6,7 +6,7 @@ from datetime import date, datetime, timedelta
 
 import pytest
 
-from core.day.calendar import CalendarError, is_trading_day, next_trading_day
+from core.clock.calendar import CalendarError, is_trading_day, next_trading_day
 from core.day.rules import (
     COURSE,
     NO_SEAL,
