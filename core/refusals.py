@@ -55,6 +55,10 @@ class Reason(Enum):
     SUBJECT_HAS_ACCOUNT = ("2005", "The subject already has an account.", "Use the account it has.", 409)
     ACCOUNT_UNKNOWN = ("2006", "There is no such account.", "Check the account number.", 404)
 
+    MOVE_NOT_AHEAD = ("2007", "A firm changes hands on a day that is still to come.", "Choose a later day.", 422)
+    MOVE_PENDING = ("2008", "The firm changes hands on a later day already.", "Wait until that day.", 409)
+    MOVE_TO_SAME = ("2009", "The province answers for the firm already.", "Name another province.", 422)
+
     QUANTITY_INVALID = ("3001", "The quantity is not a positive whole number in range.",
                         "Give whole tonnes or whole fen.", 422)
     PRODUCT_UNKNOWN = ("3002", "The product is unknown.", "Name a product that was issued, as CEA-<vintage>.", 422)

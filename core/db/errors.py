@@ -11,6 +11,9 @@ GONE_STATES = frozenset({"25006", "25P03", "25P04", "55P03", "53000", "53100", "
 GONE_CLASSES = ("08", "57P")
 """Connection lost, shutdown, starting up."""
 
+FORBIDDEN_STATES = frozenset({"42501", "42P01", "42883"})
+"""No privilege; or, for a role that sees one schema only, no such table or function there."""
+
 
 def driver_error(error: BaseException) -> psycopg.Error | None:
     """Find psycopg's error: SQLAlchemy wraps it in .orig, COPY on the raw connection raises it bare."""
@@ -39,6 +42,12 @@ def is_overrun(error: BaseException) -> bool:
     """Tell whether the server ended the statement because its time was up; the connection is well."""
     found = driver_error(error)
     return found is not None and found.sqlstate == "57014"
+
+
+def is_forbidden(error: BaseException) -> bool:
+    """Tell whether the statement asked for what its role may not see."""
+    found = driver_error(error)
+    return found is not None and found.sqlstate in FORBIDDEN_STATES
 
 
 def constraint_of(error: BaseException) -> str | None:

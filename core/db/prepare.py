@@ -9,6 +9,8 @@ from psycopg import sql
 
 DATABASE = "registry"
 OWNER, APP, DRILL = "registry_owner", "registry_app", "drill"
+PROVINCE = "registry_province"
+"""Nobody logs in as this; the application reads under it on behalf of a province's authority."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +36,10 @@ def prepare(admin_dsn: str, passwords: Passwords, *, database: str = DATABASE) -
             if password is not None:
                 change = sql.SQL("ALTER ROLE {} PASSWORD {}")
                 admin.execute(change.format(sql.Identifier(role), sql.Literal(password)))
+        if not admin.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", (PROVINCE,)).fetchone():
+            admin.execute(sql.SQL("CREATE ROLE {} NOLOGIN").format(sql.Identifier(PROVINCE)))
+            lend = sql.SQL("GRANT {} TO {} WITH INHERIT FALSE, SET TRUE")
+            admin.execute(lend.format(sql.Identifier(PROVINCE), sql.Identifier(APP)))
         if not admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", (database,)).fetchone():
             create = sql.SQL("CREATE DATABASE {} OWNER {}")
             admin.execute(create.format(sql.Identifier(database), sql.Identifier(OWNER)))

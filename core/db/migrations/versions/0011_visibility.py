@@ -1,10 +1,93 @@
-"""Why: a province sees and confirms its own firms only, and the database enforces it."""
+"""Why: a province sees and confirms its own firms only, and the database enforces it.
+
+A province reads under a role that may look into one schema: views of the tables' own names, each cut to the firms that
+the province answers for. So the same statements serve everybody, and one that forgot to ask who reads finds nothing.
+The views are no security barriers: who reads writes no SQL of his own, and a barrier keeps indexes from being used.
+"""
 
 from __future__ import annotations
+
+from alembic import op
+
+from core.db.migrations.tables import append_only, run
 
 revision = "0011"
 down_revision = "0010"
 
+TENURE = """
+CREATE TABLE account_province (
+    account text NOT NULL REFERENCES account,
+    province text NOT NULL CONSTRAINT account_province_form CHECK (province ~ '^[0-9]{2}$'),
+    from_day date NOT NULL,
+    reason text NOT NULL,
+    proposed_by text NOT NULL,
+    decided_by text NOT NULL,
+    CONSTRAINT account_province_once PRIMARY KEY (account, from_day),
+    CONSTRAINT account_province_four_eyes CHECK (proposed_by <> decided_by)
+);
+COMMENT ON TABLE account_province IS 'Firms that changed hands: from this market day on the province answers for them.';
+
+CREATE FUNCTION responsible_province(which text, at date) RETURNS text
+LANGUAGE sql STABLE RETURN coalesce(
+    (SELECT p.province FROM account_province p WHERE p.account = which AND p.from_day <= at
+     ORDER BY p.from_day DESC LIMIT 1), substr(which, 2, 2));
+COMMENT ON FUNCTION responsible_province IS 'The province in the number, until the firm changes hands.';
+
+CREATE VIEW account_province_now AS
+SELECT DISTINCT ON (account) account, province FROM account_province
+WHERE from_day <= (SELECT (now AT TIME ZONE 'Asia/Shanghai')::date FROM business_clock)
+ORDER BY account, from_day DESC;
+COMMENT ON VIEW account_province_now IS 'Where it is no longer the province in the number.';
+"""
+
+OWN = """
+CREATE SCHEMA province;
+GRANT USAGE ON SCHEMA province TO registry_province;
+CREATE VIEW province.own AS
+SELECT a.number, l.id AS place
+FROM registry.account a
+LEFT JOIN registry.account_province_now n ON n.account = a.number
+LEFT JOIN registry.ledger_account l ON l.owner = a.number
+WHERE coalesce(n.province, substr(a.number, 2, 2)) = current_setting('registry.province', true) AND a.number !~ '^S';
+COMMENT ON VIEW province.own IS 'The firms of the province that reads, and their ledger accounts.';
+"""
+
+OWN_FIRM = "t.{column} IN (SELECT number FROM province.own)"
+
+BY_ACCOUNT = {
+    "account": "number",
+    "ledger_account": "owner",
+    "unit_block": "holder",
+    "account_province": "account",
+    "opening_position": "account",
+}
+"""Tables of one firm a row, and the column that names it."""
+
+BY_CONDITION = {
+    "transfer": "t.debit IN (SELECT place FROM province.own) OR t.credit IN (SELECT place FROM province.own)",
+    "unit_move": "t.giver IN (SELECT number FROM province.own) OR t.taker IN (SELECT number FROM province.own)",
+}
+"""Tables of two firms a row: either side shows it."""
+
+PUBLIC = ("business_clock", "market_day", "market_day_product", "daily_report", "unit_issue", "ledger_batch", "opening")
+"""Tables that say nothing of a single firm."""
+
+
+def _show(table: str, condition: str) -> None:
+    op.execute(
+        f"CREATE VIEW province.{table} AS SELECT t.* FROM registry.{table} t WHERE {condition}"  # noqa: S608  # names above
+    )
+    op.execute(f"GRANT SELECT ON province.{table} TO registry_province")
+
 
 def upgrade() -> None:
-    pass
+    run(TENURE)
+    append_only("account_province")
+    op.execute("GRANT SELECT ON account_province_now TO registry_app")
+    run(OWN)
+    for table, column in BY_ACCOUNT.items():
+        _show(table, OWN_FIRM.format(column=column))
+    for table, condition in BY_CONDITION.items():
+        _show(table, condition)
+    for table in PUBLIC:
+        _show(table, "true")

@@ -1,0 +1,1 @@
+"""Which authority answers for which firm, and what it may see."""
