@@ -1,0 +1,70 @@
+"""Who may look at an account, propose for it and decide for it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from sqlalchemy import Connection
+
+from core.accounts.operators import store
+from core.approvals.rules import (
+    AUDITOR,
+    AUTHORITY_CHECKER,
+    AUTHORITY_MAKER,
+    CHECKER,
+    HOLDER,
+    MAKER,
+    OPERATOR,
+    Caller,
+)
+from core.authority import store as authority
+from core.clock import store as clock
+from core.clock.rules import market_day
+from core.refusals import Reason, Refused
+
+Right = Literal["view", "maker", "checker"]
+
+STAFF: dict[Right, frozenset[str]] = {
+    "view": frozenset({MAKER, CHECKER, OPERATOR, AUDITOR}),
+    "maker": frozenset({MAKER}),
+    "checker": frozenset({CHECKER}),
+}
+"""The registry's own people, for every account."""
+
+AUTHORITIES: dict[Right, frozenset[str]] = {
+    "view": frozenset({AUTHORITY_MAKER, AUTHORITY_CHECKER}),
+    "maker": frozenset({AUTHORITY_MAKER}),
+    "checker": frozenset({AUTHORITY_CHECKER}),
+}
+
+LIMITED = frozenset({HOLDER, AUTHORITY_MAKER, AUTHORITY_CHECKER})
+"""Roles that see some accounts and not others."""
+
+
+def refuse_right(connection: Connection, caller: Caller, account: str, right: Right) -> Refused | None:
+    """Refuse a caller who may not do this for this account, whatever else he may do.
+
+    Staff pass by their role, authorities for the firms they answer for, a holder by the account's list of operators,
+    where a maker or a checker may view as well.
+    """
+    if caller.roles & STAFF[right]:
+        return None
+    if caller.roles & AUTHORITIES[right] and _answers_for(connection, caller, account):
+        return None
+    if HOLDER in caller.roles and right in store.rights_of(connection, account, caller.name):
+        return None
+    return Refused(Reason.NOT_PERMITTED, f"Needs the right {right} for account {account}.")
+
+
+def refuse_view(connection: Connection, caller: Caller, account: str) -> Refused | None:
+    """Refuse to show an account to somebody who acts for other accounts only; people without a limit see all."""
+    if not caller.roles & LIMITED:
+        return None
+    return refuse_right(connection, caller, account, "view")
+
+
+def _answers_for(connection: Connection, caller: Caller, account: str) -> bool:
+    if caller.province is None:
+        return True
+    today = market_day(clock.now(connection))
+    return authority.responsible(connection, account, today) == caller.province
