@@ -7,11 +7,11 @@ from typing import Any
 
 from sqlalchemy import text
 
-from core.accounts import service as accounts
 from core.approvals.rules import Caller
 from core.day.rules import State
 from core.refusals import Answer, Reason, Refused
 from core.surrender import service as surrender
+from core.transfers import service as transfers
 
 DAY, NEXT = date(2021, 7, 16), date(2021, 7, 19)
 MAKER = Caller("maker", frozenset({"maker"}))
@@ -19,7 +19,7 @@ MAKER = Caller("maker", frozenset({"maker"}))
 
 def transfer(market: Any, giver: str, taker: str) -> Answer | Refused:
     body = {"from_account": giver, "to_account": taker, "asset": "CEA-2019", "amount": 1}
-    done: Answer | Refused = market.write(lambda c: accounts.transfer(c, MAKER, body, free_transfers=True))
+    done: Answer | Refused = market.write(lambda c: transfers.transfer(c, MAKER, body, free_transfers=True))
     return done
 
 

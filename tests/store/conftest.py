@@ -18,6 +18,7 @@ from core.ledger import store as ledger
 from core.ledger.rules import BANK, Transfer, place_of
 from core.refusals import Answer, Refused
 from core.surrender import service as surrender
+from core.transfers import service as transfers
 
 EXECUTORS = {**accounts.EXECUTORS, **allocation.EXECUTORS, **surrender.EXECUTORS}
 UNDOERS = {**accounts.UNDOERS, **allocation.UNDOERS, **surrender.UNDOERS}
@@ -60,7 +61,7 @@ class Market:
         self, connection: Connection, giver: object, taker: object, amount: object, asset: object = "CEA-2019"
     ) -> Answer | Refused:
         body = {"from_account": giver, "to_account": taker, "asset": asset, "amount": amount}
-        return accounts.transfer(connection, self.ann, body, free_transfers=True)
+        return transfers.transfer(connection, self.ann, body, free_transfers=True)
 
 
 @pytest.fixture

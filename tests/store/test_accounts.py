@@ -13,6 +13,7 @@ from core.approvals.rules import Caller
 from core.ledger import store as ledger
 from core.quantities import MAX_AMOUNT
 from core.refusals import Answer, Reason, Refused
+from core.transfers import service as transfers
 from core.units import store as units
 
 ONE = {"name": "A firm", "kind": "E", "province": "42", "credit_code": "91420000MA4KXXXX0A"}
@@ -182,7 +183,7 @@ def test_a_transfer_is_refused_with_its_reason_and_nothing_moves(engine: Engine,
         for nonsense in (0, -5, True, 1.0, "1", None, MAX_AMOUNT + 1, 10**300, [], {}):
             assert reason_of(market.transfer(connection, giver, taker, nonsense)) == Reason.QUANTITY_INVALID
         assert reason_of(market.transfer(connection, giver, taker, 1, "CNY")) == Reason.QUANTITY_INVALID
-        closed = service.transfer(
+        closed = transfers.transfer(
             connection,
             market.ann,
             {"from_account": giver, "to_account": taker, "asset": "CEA-2019", "amount": 1},

@@ -24,6 +24,7 @@ from core.bank.wire import WireError, parse_camt054
 from core.ledger.rules import Place, place_of
 from core.refusals import Answer, Reason, Refused, RefusedError
 from core.surrender import service as surrender_service
+from core.transfers import service as transfers
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -34,7 +35,7 @@ def _both_sides(body: Mapping[str, Any]) -> Sequence[Place]:
 
 ALLOCATE = Command(allocation.propose, alone=True)
 TRANSFER = {
-    allowed: Command(partial(accounts.transfer, free_transfers=allowed), places=_both_sides)
+    allowed: Command(partial(transfers.transfer, free_transfers=allowed), places=_both_sides)
     for allowed in (True, False)
 }
 SURRENDER = Command(surrender_service.propose, alone=True)

@@ -1,0 +1,1 @@
+"""Free transfers between owners: one request, both accountings, at once."""
