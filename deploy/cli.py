@@ -19,6 +19,7 @@ from rich.live import Live
 from chaos import cli as chaos_cli
 from chaos.session import Target
 from core import cli as core_cli
+from core.cli import records
 from core.settings import settings
 from deploy.demo.cli import demo
 from deploy.playground import lifecycle, screen, tokens
@@ -72,7 +73,7 @@ def _nearest_dsn() -> str:
     return plan.sql_uri("registry_app", secrets_of(state).app, DATABASE)
 
 
-core_cli.default_dsn = _nearest_dsn
+records.default_dsn = _nearest_dsn
 
 
 class _Waiting:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from core import cli as core_cli
+from core.cli import records
 from core.settings import settings
 from deploy import cli
 from deploy.playground.state import State, secrets_of
@@ -25,8 +25,8 @@ def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> State:
 def test_records_are_read_from_the_running_playground_as_the_application_reads_them(state: State) -> None:
     state.control.write_text("{}", encoding="utf-8")
 
-    assert core_cli.default_dsn is cli._nearest_dsn
-    dsn = core_cli.default_dsn()
+    assert records.default_dsn is cli._nearest_dsn
+    dsn = records.default_dsn()
 
     assert dsn.startswith(f"postgresql://registry_app:{secrets_of(state).app}@127.33.1.1:5432,")
     assert dsn.endswith("/registry")
@@ -38,8 +38,8 @@ def test_a_database_named_in_the_environment_goes_before_the_playground(
     state.control.write_text("{}", encoding="utf-8")
     monkeypatch.setenv("REGISTRY_DSN", "postgresql://elsewhere/registry")
 
-    assert core_cli.default_dsn() == settings().dsn
+    assert records.default_dsn() == settings().dsn
 
 
 def test_where_no_playground_runs_the_environment_alone_counts(state: State) -> None:
-    assert core_cli.default_dsn() == settings().dsn
+    assert records.default_dsn() == settings().dsn
