@@ -21,6 +21,8 @@ class Reason(Enum):
     TASK_UNKNOWN = ("9005", "There is no such task.", "Check the task id.", 404)
     TASK_DECIDED = ("9006", "The task was already decided.", "Read the task for its outcome.", 409)
     NOT_AUTHENTICATED = ("9007", "The caller did not show a valid token.", "Send a bearer token that is not over.", 401)
+    TASK_EXPIRED = ("9008", "The proposal was not approved in time.", "Propose it again.", 409)
+    SAME_REVIEWER = ("9009", "The first reviewer may not be the second.", "Let another person review it too.", 403)
 
     MALFORMED = ("8001", "The request is not well formed.", "Correct the named field and send it again.", 422)
     DAY_UNKNOWN = ("8002", "There is no such market day.", "Open the day first, or check the date.", 404)
@@ -42,12 +44,19 @@ class Reason(Enum):
     READ_TOO_LONG = ("8014", "The answer would take longer than the registry gives one read.",
                      "Ask for a smaller page, or later.", 503)
 
+    ENCUMBRANCE_UNKNOWN = ("1020", "There is no such encumbrance.", "Check its number, as ENC-00000001.", 404)
+    ENCUMBRANCE_KIND = ("1021", "This kind of encumbrance does not end that way.",
+                        "A pledge is realised, a freeze is deducted from.", 422)
+    ENCUMBRANCE_NOT_IN_FORCE = ("1022", "The encumbrance is not in force.", "Read it for its state.", 409)
     SOURCE_UNKNOWN = ("1001", "The giving account does not exist.", "Check the account number.", 404)
     SOURCE_NOT_OPEN = ("1002", "The giving account is not open.", "Wait until it is open.", 422)
     SOURCE_WITH_EXCHANGE = ("1003", "What the account holds is with the exchange until the day is delivered.",
                             "Try again after delivery.", 409)
     TRANSFER_CLOSED = ("1004", "Free transfer between owners does not exist in this market.",
                        "Trade on the exchange.", 422)
+    DOCUMENT_USED = ("1023", "This document encumbers the same asset of the account already.",
+                     "Read the account's encumbrances.", 409)
+    OPEN_BUSINESS = ("1024", "The account has open business.", "End what is held or proposed for it first.", 409)
     TARGET_UNKNOWN = ("2001", "The receiving account does not exist.", "Check the account number.", 404)
     TARGET_NOT_OPEN = ("2002", "The receiving account is not open.", "Wait until it is open.", 422)
     TARGET_IS_SOURCE = ("2003", "Giver and receiver are the same account.", "Name two different accounts.", 422)
@@ -55,6 +64,10 @@ class Reason(Enum):
     SUBJECT_HAS_ACCOUNT = ("2005", "The subject already has an account.", "Use the account it has.", 409)
     ACCOUNT_UNKNOWN = ("2006", "There is no such account.", "Check the account number.", 404)
 
+    CREDITOR_OTHER = ("2020", "A pledge goes to the creditor that was registered.",
+                      "Name the creditor's account, or the instruction to sell.", 422)
+    SUCCESSOR_KIND = ("2021", "The account cannot come after the other one.",
+                      "Persons inherit from persons; firms merge and split.", 422)
     MOVE_NOT_AHEAD = ("2007", "A firm changes hands on a day that is still to come.", "Choose a later day.", 422)
     MOVE_PENDING = ("2008", "The firm changes hands on a later day already.", "Wait until that day.", 409)
     MOVE_TO_SAME = ("2009", "The province answers for the firm already.", "Name another province.", 422)
@@ -63,6 +76,12 @@ class Reason(Enum):
                         "Give whole tonnes or whole fen.", 422)
     PRODUCT_UNKNOWN = ("3002", "The product is unknown.", "Name a product that was issued, as CEA-<vintage>.", 422)
     INSUFFICIENT_UNITS = ("3003", "The account holds fewer units than requested.", "Lower the quantity.", 422)
+    ENCUMBRANCE_EXCEEDED = ("3020", "The encumbrance is for less than that.", "Lower the quantity.", 422)
+    NOT_DIVIDED = ("3021", "What is divided is not what the account holds.",
+                   "Name a taker for every amount and every encumbrance.", 422)
+    NOTICE_UNKNOWN = ("3022", "There is no such public notice.", "Check its number.", 404)
+    CERTIFICATE_UNKNOWN = ("3023", "There is no such certificate.", "Check its number, as VC-00000001.", 404)
+    SUCCESSION_UNKNOWN = ("3024", "There is no such succession.", "Check its number, as SUC-00000001.", 404)
     INSUFFICIENT_CASH = ("4001", "The account holds less cash than requested.", "Lower the amount or deposit.", 422)
     BANK_UNKNOWN = ("4002", "The settlement bank is unknown.", "Name a registered settlement bank.", 422)
 
@@ -130,6 +149,15 @@ class Answer:
     status: int
     body: Mapping[str, object]
     headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A read's answer that is a file to keep, not a document to go on with."""
+
+    content: bytes
+    media_type: str
+    name: str
 
 
 class RefusedError(Exception):

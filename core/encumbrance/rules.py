@@ -1,0 +1,160 @@
+"""What a pledge and a judicial freeze are, when they may be made, and how much of them may go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+from core.ledger.rules import FROZEN, PLEDGED
+
+PLEDGE, FREEZE = "PLEDGE", "FREEZE"
+
+PROPOSED = "PROPOSED"
+REJECTED = "REJECTED"
+WAITING = "WAITING"
+ACTIVE = "ACTIVE"
+PART = "PART"
+RELEASED = "RELEASED"
+REALISED = "REALISED"
+
+IN_FORCE = frozenset({WAITING, ACTIVE, PART})
+"""States in which an encumbrance binds; WAITING holds nothing yet and ranks behind those that do."""
+
+EVERYTHING = frozenset({"in", "out", "all"})
+"""How an account is restricted by a freeze of all that it holds and will hold."""
+
+_NAME = "ENC-"
+
+
+@dataclass(frozen=True, slots=True)
+class Encumbrance:
+    """One pledge or freeze; its number is its rank."""
+
+    number: int
+    kind: str
+    account: str
+    asset: str | None
+    """None for a freeze of everything, which restricts the account and has no quantity."""
+    quantity: int | None
+    everything: str | None
+    creditor: str
+    """The creditor of a pledge, the court of a freeze."""
+    creditor_account: str | None
+    document: str
+    reference: str | None
+    begins: date
+    ends: date | None
+    state: str
+    held: int
+    released: int
+    taken: int
+
+    @property
+    def name(self) -> str:
+        """The number as people see it."""
+        return name_of(self.number)
+
+    @property
+    def bucket(self) -> str:
+        """Where the ledger keeps what it holds, once it is in force."""
+        return PLEDGED if self.kind == PLEDGE else FROZEN
+
+    @property
+    def outstanding(self) -> int:
+        """What is still to be secured: held now, or waiting for units that come."""
+        return 0 if self.quantity is None else self.quantity - self.released - self.taken
+
+    @property
+    def waiting(self) -> int:
+        """What it has a claim to and could not take yet."""
+        return self.outstanding - self.held
+
+    @property
+    def body(self) -> dict[str, Any]:
+        """The encumbrance as callers read it."""
+        return {
+            "number": self.name,
+            "kind": self.kind,
+            "account": self.account,
+            "asset": self.asset,
+            "quantity": self.quantity,
+            "everything": self.everything,
+            "creditor": self.creditor,
+            "creditor_account": self.creditor_account,
+            "document": self.document,
+            "reference": self.reference,
+            "from": self.begins.isoformat(),
+            "to": self.ends.isoformat() if self.ends is not None else None,
+            "state": self.state,
+            "held": self.held,
+            "waiting": self.waiting if self.state in IN_FORCE else 0,
+            "released": self.released,
+            "taken": self.taken,
+        }
+
+
+def name_of(number: int) -> str:
+    """Write an encumbrance's number as people see it."""
+    return f"{_NAME}{number:08d}"
+
+
+def number_of(name: object) -> int | None:
+    """Read ``ENC-<eight digits>``; None when it is none."""
+    if not isinstance(name, str) or not name.startswith(_NAME):
+        return None
+    digits = name.removeprefix(_NAME)
+    return int(digits) if digits.isascii() and digits.isdigit() and 8 <= len(digits) <= 18 else None
+
+
+def state_of(*, kind_of_end: str, outstanding: int, held: int, gone: int) -> str:
+    """Name the state that the figures make; ``kind_of_end`` is the state when nothing is outstanding."""
+    if outstanding == 0:
+        return kind_of_end
+    if held == 0:
+        return WAITING
+    return PART if gone else ACTIVE
+
+
+@dataclass(frozen=True, slots=True)
+class Fill:
+    """What a waiting freeze takes of units that became available."""
+
+    encumbrance: Encumbrance
+    amount: int
+
+
+def fill(waiting: Sequence[Encumbrance], *, free: int) -> list[Fill]:
+    """Give what is free to the freezes that wait for it, the first in rank first.
+
+    Whoever ranks behind a freeze of everything gets nothing: all that comes belongs to that one.
+    """
+    made: list[Fill] = []
+    for one in sorted(waiting, key=lambda e: e.number):
+        if one.everything is not None:
+            break
+        amount = min(one.waiting, free)
+        if amount:
+            made.append(Fill(one, amount))
+            free -= amount
+    return made
+
+
+def awaited(alive: Sequence[Encumbrance]) -> int:
+    """Add up what the freezes of one account and asset still wait for: nobody else may dispose of as much."""
+    return sum(one.waiting for one in alive if one.kind == FREEZE)
+
+
+@dataclass(frozen=True, slots=True)
+class Letting:
+    """How a release divides: what leaves the bucket, and what is no longer waited for."""
+
+    freed: int
+    dropped: int
+
+
+def let_go(one: Encumbrance, amount: int) -> Letting:
+    """Release an amount: first what was only waited for, so that what stays secured stays held."""
+    dropped = min(amount, one.waiting)
+    return Letting(amount - dropped, dropped)

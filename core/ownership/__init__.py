@@ -1,0 +1,1 @@
+"""Changes of ownership outside the market: voluntary cancellation, inheritance, merger, split."""
