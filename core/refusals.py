@@ -103,6 +103,37 @@ class Reason(Enum):
     UNITS_PLAN_EMPTY = ("7001", "The plan has no lines.", "Add at least one line.", 422)
     PLAN_LINE_TWICE = ("7002", "An account stands twice in the plan.", "Merge the lines.", 422)
     PLAN_EXECUTED = ("7003", "A plan of this name was carried out before.", "Give the new plan a name of its own.", 409)
+
+    YEAR_NOT_OVER = ("7101", "The year is not over, so nothing of it can be verified yet.", "Check the year.", 422)
+    EMISSIONS_TWICE = ("7102", "An account stands twice in the upload.", "Leave one of the lines out.", 422)
+    CORRECTION_WITHOUT_REASON = ("7103", "Verified emissions are corrected only with a reason.",
+                                 "Say in the line why the figure changes.", 422)
+    EMISSIONS_UNCHANGED = ("7104", "These are the verified emissions already.", "Leave the line out.", 422)
+    OBLIGATION_PENALISED = ("7105", "The obligation of that year ended with a penalty.",
+                            "Ask the authority; what is missing comes off the next allocation.", 409)
+    NO_OBLIGATION = ("7106", "No obligation is known for the account and year.",
+                     "Wait until the year's emissions are verified.", 409)
+    VINTAGE_NOT_USABLE = ("7107", "Units of that vintage do not count for that year.",
+                          "Use a vintage that the year's rules name.", 422)
+    MORE_THAN_DUE = ("7108", "That is more than is still due.", "Lower the quantity.", 422)
+    SURRENDER_UNKNOWN = ("7109", "There is no such surrender.", "Check its id.", 404)
+    SURRENDER_NOT_DONE = ("7110", "Only a surrender that was carried out can be reversed, and only once.",
+                          "Read its state.", 409)
+    REVERSAL_TOO_LATE = ("7111", "The time in which a surrender can be reversed is over.", "It stays final.", 422)
+    NOT_SHORT = ("7112", "Only an obligation that was short at its deadline is penalised.", "Read its state.", 409)
+    OFFSET_LINK_ABSENT = ("7201", "The offset registry is not connected here.", "Tell the operators.", 409)
+    LOT_UNKNOWN = ("7202", "There is no such lot of offset units.", "Check its id.", 404)
+    LOT_TWICE = ("7203", "A lot stands twice in the application.", "Leave one out.", 422)
+    LOT_TAKEN = ("7204", "Some of these offset units are in use already, or were used.", "Name other units.", 409)
+    LOT_NOT_READY = ("7205", "The lot is not in the state this needs.", "Read its state.", 409)
+    LOT_EXPIRED = ("7206", "The time for which the lot is frozen is over.", "Have it frozen anew.", 409)
+    OFFSET_OVER_LIMIT = ("7207", "That is more than may be offset in that year.", "Leave a lot out.", 422)
+    CARRY_OVER_UNRULED = ("7301", "No rule carries units of that vintage over.", "Name another vintage.", 422)
+    CARRY_OVER_TOO_LATE = ("7302", "The time to apply for carrying these units over has passed.",
+                           "Use them in their own vintage.", 422)
+    CARRY_OVER_OVER_LIMIT = ("7303", "That is more than the account may carry over.", "Lower the quantity.", 422)
+    VINTAGE_RULED_TWICE = ("7304", "Another rule set carries one of these vintages over already.",
+                           "Change that rule set, or leave the vintage out.", 409)
     # fmt: on
 
     def __init__(self, code: str, sentence: str, next_step: str, http_status: int) -> None:
