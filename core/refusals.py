@@ -82,6 +82,14 @@ class Reason(Enum):
     NOTICE_UNKNOWN = ("3022", "There is no such public notice.", "Check its number.", 404)
     CERTIFICATE_UNKNOWN = ("3023", "There is no such certificate.", "Check its number, as VC-00000001.", 404)
     SUCCESSION_UNKNOWN = ("3024", "There is no such succession.", "Check its number, as SUC-00000001.", 404)
+    HOLD_UNKNOWN = ("3021", "There is no such hold.", "Check the id of the hold.", 404)
+    HOLD_TAKEN = ("3022", "A hold of this id has other content.", "Name the hold anew, or repeat what it says.", 409)
+    HOLD_RESOLVED = ("3023", "The hold was already posted, voided or has expired.", "Read how it ended.", 409)
+    HOLD_EXPIRED = ("3024", "The time of the hold is over.", "Set the amount aside anew.", 409)
+    TRANSFER_UNKNOWN = ("3025", "There is no such transfer.", "Check the id of the transfer.", 404)
+    NOT_REVERSIBLE = ("3026", "A reversal, or what belongs to a hold, is not reversed.",
+                      "Book a new transfer, or void the hold.", 422)
+    TRANSFER_REVERSED = ("3027", "The transfer was already reversed.", "Read the statement for its reversal.", 409)
     INSUFFICIENT_CASH = ("4001", "The account holds less cash than requested.", "Lower the amount or deposit.", 422)
     BANK_UNKNOWN = ("4002", "The settlement bank is unknown.", "Name a registered settlement bank.", 422)
 
