@@ -20,7 +20,17 @@ from core.api.group import Inquiry, Write
 from core.api.problems import answer_of, response_of
 from core.api.queue import WriteQueue
 from core.api.reading import Reader
-from core.approvals.rules import BANK_ROLE, CHECKER, MAKER, OPERATOR, PROBE, Caller, refuse_unless
+from core.approvals.rules import (
+    BANK_ROLE,
+    CHECKER,
+    DECIDERS,
+    MAKER,
+    OPERATOR,
+    PROBE,
+    PROPOSERS,
+    Caller,
+    refuse_unless,
+)
 from core.refusals import Answer, Reason, Refused, RefusedError
 
 T = TypeVar("T")
@@ -165,6 +175,8 @@ def _wait_s(prefer: str) -> float | None:
 ByAnyone = Annotated[Call, Depends(call())]
 ByMaker = Annotated[Call, Depends(keyed_call(MAKER))]
 ByChecker = Annotated[Call, Depends(keyed_call(CHECKER))]
+ByProposer = Annotated[Call, Depends(keyed_call(*PROPOSERS))]
+ByDecider = Annotated[Call, Depends(keyed_call(*DECIDERS))]
 ByOperator = Annotated[Call, Depends(keyed_call(OPERATOR))]
 ByBank = Annotated[Call, Depends(keyed_call(BANK_ROLE))]
 ByProbe = Annotated[Call, Depends(keyed_call(PROBE))]

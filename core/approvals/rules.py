@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeGuard
 
+from core.clock.calendar import is_trading_day
+from core.clock.rules import market_time
+from core.clock.working_days import Calendar, on_working_day_after
 from core.refusals import Reason, Refused
 
 MAKER = "maker"
@@ -22,8 +25,22 @@ AUTHORITY_CHECKER = "authority_checker"
 """People of the environment ministry, or of one province when the token names it."""
 
 AWAITING = "AWAITING_APPROVAL"
+DELAYED = "DELAYED"
 APPROVED = "APPROVED"
 REJECTED = "REJECTED"
+EXPIRED = "EXPIRED"
+WITHDRAWN = "WITHDRAWN"
+CANCELLED = "CANCELLED"
+TERMINATED = "TERMINATED"
+STATES = (AWAITING, DELAYED, APPROVED, REJECTED, EXPIRED, WITHDRAWN, CANCELLED, TERMINATED)
+
+PROPOSERS = (MAKER, HOLDER, AUTHORITY_MAKER)
+DECIDERS = (CHECKER, HOLDER, AUTHORITY_CHECKER)
+
+VALID_DAYS = 10
+"""Working days for which a proposal can be approved."""
+VALID_DAYS_OF_KIND: Mapping[str, int] = {}
+"""Kinds of task that are valid for longer or shorter."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +51,15 @@ class Caller:
     roles: frozenset[str]
     province: str | None = None
     """Two digits by GB/T 2260 for somebody of a province's authority; None for everybody else."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What one person said to a proposal: approve, reject, cancel, withdraw."""
+
+    by: str
+    at: datetime
+    verdict: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +75,21 @@ class Task:
     decided_by: str | None = None
     decided_at: datetime | None = None
     outcome: Mapping[str, Any] | None = None
+    accounts: Sequence[str] = ()
+    """Account numbers concerned; the first is the one acted for."""
+    decides: str = CHECKER
+    """The role whose people decide. HOLDER: checkers of the account acted for, or the registry's."""
+    reviews: int = 1
+    """How many people besides the proposer must approve."""
+    not_before: datetime | None = None
+    expires_at: datetime | None = None
+    ordinal: int = 0
+    decisions: Sequence[Decision] = ()
+
+    @property
+    def approvers(self) -> frozenset[str]:
+        """Who has approved so far."""
+        return frozenset(decision.by for decision in self.decisions if decision.verdict == "approve")
 
     @property
     def body(self) -> dict[str, Any]:
@@ -60,8 +101,32 @@ class Task:
             "proposed_by": self.proposed_by,
             "decided_by": self.decided_by,
             "outcome": dict(self.outcome) if self.outcome is not None else None,
+            "approval": self._approval,
         }
         return {**self.payload, **(self.outcome or {}), **about}
+
+    @property
+    def _approval(self) -> dict[str, Any]:
+        return {
+            "accounts": list(self.accounts),
+            "decides": self.decides,
+            "reviews": self.reviews,
+            "proposed_at": shown(self.proposed_at),
+            "not_before": shown(self.not_before),
+            "expires_at": shown(self.expires_at),
+            "decisions": [{"by": d.by, "at": shown(d.at), "verdict": d.verdict} for d in self.decisions],
+        }
+
+
+def shown(moment: datetime | None) -> str | None:
+    """Write a moment of business time as the market's wall clock shows it."""
+    return market_time(moment).isoformat() if moment is not None else None
+
+
+def expiry_of(kind: str, proposed_at: datetime, trades: Calendar = is_trading_day) -> datetime:
+    """Tell until when a proposal of this kind can be approved."""
+    days = VALID_DAYS_OF_KIND.get(kind, VALID_DAYS)
+    return on_working_day_after(proposed_at, days, market_time(proposed_at).time(), trades)
 
 
 def refuse_unless(caller: Caller, *roles: str) -> Refused | None:
@@ -71,17 +136,68 @@ def refuse_unless(caller: Caller, *roles: str) -> Refused | None:
     return Refused(Reason.NOT_PERMITTED, f"Needs the role {' or '.join(roles)}.")
 
 
-def refuse_decision(task: Task | None, caller: Caller) -> Refused | None:
-    """Refuse to let the caller decide the task, for the first reason there is."""
-    refused = refuse_unless(caller, CHECKER)
+def refuse_decision(
+    task: Task | None, caller: Caller, *, now: datetime, provinces: Collection[str] = (), as_holder: bool = False
+) -> Refused | None:
+    """Refuse to let the caller approve the task, for the first reason there is.
+
+    ``provinces`` answer for the task's accounts; ``as_holder``: the caller is a checker of the account acted for.
+    """
+    return _refuse_person(task, caller, provinces=provinces, as_holder=as_holder) or _refuse_time(task, caller, now)
+
+
+def refuse_rejection(
+    task: Task | None, caller: Caller, *, provinces: Collection[str] = (), as_holder: bool = False
+) -> Refused | None:
+    """Refuse to let the caller turn the task down, or stop it while it is delayed."""
+    refused = _refuse_person(task, caller, provinces=provinces, as_holder=as_holder)
+    if refused is None and task is not None and task.state not in (AWAITING, DELAYED):
+        return Refused(Reason.TASK_DECIDED, f"It is {task.state}.")
+    return refused
+
+
+def refuse_withdrawal(task: Task | None, caller: Caller) -> Refused | None:
+    """Refuse to let the caller take the proposal back: only its proposer may, until it is carried out."""
+    if task is None:
+        return Refused(Reason.TASK_UNKNOWN)
+    if task.proposed_by != caller.name:
+        return Refused(Reason.NOT_PERMITTED, "Only the proposer withdraws a proposal.")
+    if task.state not in (AWAITING, DELAYED):
+        return Refused(Reason.TASK_DECIDED, f"It is {task.state}.")
+    return None
+
+
+def _refuse_person(task: Task | None, caller: Caller, *, provinces: Collection[str], as_holder: bool) -> Refused | None:
+    refused = refuse_unless(caller, *DECIDERS)
     if refused is not None:
         return refused
     if task is None:
         return Refused(Reason.TASK_UNKNOWN)
+    if not _decides(task, caller, provinces=provinces, as_holder=as_holder):
+        whose = f" of province {' or '.join(sorted(provinces))}" if task.decides == AUTHORITY_CHECKER else ""
+        return Refused(Reason.NOT_PERMITTED, f"Somebody with the role {task.decides}{whose} decides this.")
     if task.proposed_by == caller.name:
         return Refused(Reason.SAME_PERSON)
-    if task.state != AWAITING:
-        return Refused(Reason.TASK_DECIDED, f"It is {task.state}.")
+    return None
+
+
+def _decides(task: Task, caller: Caller, *, provinces: Collection[str], as_holder: bool) -> bool:
+    if task.decides == HOLDER:
+        return as_holder or CHECKER in caller.roles
+    if task.decides not in caller.roles:
+        return False
+    if task.decides != AUTHORITY_CHECKER or caller.province is None:
+        return True
+    return bool(task.accounts) and set(provinces) == {caller.province}
+
+
+def _refuse_time(task: Task | None, caller: Caller, now: datetime) -> Refused | None:
+    if task is None or task.state != AWAITING:
+        return Refused(Reason.TASK_DECIDED, f"It is {task.state}." if task is not None else "")
+    if task.expires_at is not None and now >= task.expires_at:
+        return Refused(Reason.TASK_EXPIRED, f"It was valid until {shown(task.expires_at)}.")
+    if caller.name in task.approvers:
+        return Refused(Reason.SAME_REVIEWER)
     return None
 
 

@@ -1,9 +1,10 @@
-"""Proposals wait here for a second person; the layer above says what each kind of task does."""
+"""Proposals wait here for other people; the layer above says what each kind of task does."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -12,24 +13,73 @@ from sqlalchemy import Connection
 from core.approvals import store
 from core.approvals.rules import (
     APPROVED,
+    AUTHORITY_CHECKER,
     AWAITING,
+    CANCELLED,
+    CHECKER,
+    DELAYED,
+    EXPIRED,
+    HOLDER,
     REJECTED,
+    TERMINATED,
+    WITHDRAWN,
     Caller,
+    Decision,
     Task,
+    expiry_of,
     is_plain_text,
     refuse_decision,
+    refuse_rejection,
+    refuse_withdrawal,
 )
 from core.audit import store as audit
 from core.clock import store as clock
-from core.refusals import Answer, Reason, Refused
+from core.clock.rules import market_day
+from core.refusals import Answer, Reason, Refused, RefusedError
 
 Executor = Callable[[Connection, Caller, Task], Mapping[str, Any] | Refused]
-"""Carries a task out, or takes it back, and returns the outcome; when it refuses it has written nothing."""
+"""Carries a task out, or takes it back, and returns the outcome; when it refuses it has written nothing.
+
+The caller is who decided last; for a task that was delayed or expired, the process that noticed that it is due.
+"""
+
+Rights = Callable[[Connection, Caller, str, str], Refused | None]
+"""Refuses a caller who has not the right (view, maker, checker) for an account."""
 
 
-def propose(connection: Connection, caller: Caller, *, kind: str, payload: Mapping[str, Any], subject: str) -> Answer:
-    """Keep a proposal that the calling service has checked; the answer is the task, not yet done."""
-    task = Task(str(uuid4()), kind, payload, AWAITING, caller.name, clock.now(connection))
+def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
+    connection: Connection,
+    caller: Caller,
+    *,
+    kind: str,
+    payload: Mapping[str, Any],
+    subject: str,
+    accounts: Sequence[str] = (),
+    decided_by: str = CHECKER,
+    reviews: int = 1,
+    not_before: datetime | None = None,
+    expires_at: datetime | None = None,
+) -> Answer:
+    """Keep a proposal that the calling service has checked; the answer is the task, not yet done.
+
+    ``accounts`` are those concerned, the one acted for first. ``decided_by`` is CHECKER, AUTHORITY_CHECKER (of the
+    province of all accounts, or of the ministry) or HOLDER (a checker of the first account, or the registry's).
+    Approved before ``not_before``, the task waits as DELAYED and is carried out when it is due.
+    """
+    now = clock.now(connection)
+    task = Task(
+        str(uuid4()),
+        kind,
+        payload,
+        AWAITING,
+        caller.name,
+        now,
+        accounts=tuple(accounts),
+        decides=decided_by,
+        reviews=reviews,
+        not_before=not_before,
+        expires_at=expires_at or expiry_of(kind, now),
+    )
     store.insert(connection, task)
     audit.record(connection, caller=caller.name, action=f"propose {kind}", subject=subject, detail={"task": task.id})
     return Answer(202, task.body, {"Location": f"/v1/tasks/{task.id}"})
@@ -43,43 +93,167 @@ def get(connection: Connection, _caller: Caller, task_id: str) -> Answer | Refus
 
 
 def approve(
-    connection: Connection, caller: Caller, task_id: str, executors: Mapping[str, Executor]
+    connection: Connection,
+    caller: Caller,
+    task_id: str,
+    executors: Mapping[str, Executor],
+    *,
+    rights: Rights | None = None,
 ) -> Answer | Refused:
-    """Carry the task out as the second person; a refusal leaves the task waiting."""
-    task = _locked(connection, task_id)
-    refused = refuse_decision(task, caller)
+    """Approve as another person; the last one who is needed carries the task out, or lets it wait for its time.
+
+    A refusal leaves the task waiting.
+    """
+    task, now = _locked(connection, task_id), clock.now(connection)
+    standing = _standing(connection, caller, task, rights)
+    refused = refuse_decision(task, caller, now=now, **standing)
     if refused is not None or task is None:
         return refused or Refused(Reason.TASK_UNKNOWN)
+    if len(task.approvers) + 1 < task.reviews:
+        return _said(connection, task, Decision(caller.name, now, "approve"), "review")
+    if task.not_before is not None and now < task.not_before:
+        said = Decision(caller.name, now, "approve")
+        return _decided(connection, task, said, state=DELAYED, outcome=None)
     outcome = executors[task.kind](connection, caller, task)
     if isinstance(outcome, Refused):
         return outcome
-    return _decided(connection, caller, task, state=APPROVED, outcome=outcome)
+    return _decided(connection, task, Decision(caller.name, now, "approve"), state=APPROVED, outcome=outcome)
 
 
 def reject(
-    connection: Connection, caller: Caller, task_id: str, body: Mapping[str, Any], undoers: Mapping[str, Executor]
+    connection: Connection,
+    caller: Caller,
+    task_id: str,
+    body: Mapping[str, Any],
+    undoers: Mapping[str, Executor],
+    *,
+    rights: Rights | None = None,
 ) -> Answer | Refused:
-    """Turn the task down with a reason; what the proposal held is released."""
-    task = _locked(connection, task_id)
-    refused = refuse_decision(task, caller)
+    """Turn the task down with a reason, or stop it while it is delayed; what the proposal held is released."""
+    task, now = _locked(connection, task_id), clock.now(connection)
+    refused = refuse_rejection(task, caller, **_standing(connection, caller, task, rights))
     if refused is not None or task is None:
         return refused or Refused(Reason.TASK_UNKNOWN)
     reason = body.get("reason")
     if not is_plain_text(reason, 500):
         return Refused(Reason.MALFORMED, "reason: say in words why.")
+    state, verdict = (REJECTED, "reject") if task.state == AWAITING else (CANCELLED, "cancel")
+    return _undone(connection, caller, task, undoers, Decision(caller.name, now, verdict), state, {"reason": reason})
+
+
+def withdraw(connection: Connection, caller: Caller, task_id: str, undoers: Mapping[str, Executor]) -> Answer | Refused:
+    """Take a proposal back as its proposer, as long as it is not carried out."""
+    task = _locked(connection, task_id)
+    refused = refuse_withdrawal(task, caller)
+    if refused is not None or task is None:
+        return refused or Refused(Reason.TASK_UNKNOWN)
+    said = Decision(caller.name, clock.now(connection), "withdraw")
+    return _undone(connection, caller, task, undoers, said, WITHDRAWN, {})
+
+
+def _undone(
+    connection: Connection,
+    caller: Caller,
+    task: Task,
+    undoers: Mapping[str, Executor],
+    said: Decision,
+    state: str,
+    facts: Mapping[str, Any],
+) -> Answer | Refused:
     undo = undoers.get(task.kind)
     undone = undo(connection, caller, task) if undo is not None else {}
     if isinstance(undone, Refused):
         return undone
-    return _decided(connection, caller, task, state=REJECTED, outcome={**undone, "reason": reason})
+    return _decided(connection, task, said, state=state, outcome={**undone, **facts})
 
 
-def _decided(connection: Connection, caller: Caller, task: Task, *, state: str, outcome: Mapping[str, Any]) -> Answer:
-    at = clock.now(connection)
-    store.decide(connection, task.id, state=state, by=caller.name, at=at, outcome=outcome)
-    detail = {"kind": task.kind, "proposed_by": task.proposed_by}
-    audit.record(connection, caller=caller.name, action=state.lower(), subject=task.id, detail=detail)
-    return Answer(200, replace(task, state=state, decided_by=caller.name, decided_at=at, outcome=outcome).body)
+def due(connection: Connection, *, limit: int = 100) -> Sequence[str]:
+    """Name tasks whose time has come: delayed ones to carry out, waiting ones to expire."""
+    return store.due(connection, now=clock.now(connection), limit=limit)
+
+
+def settle(
+    connection: Connection,
+    worker: Caller,
+    task_id: str,
+    *,
+    executors: Mapping[str, Executor],
+    undoers: Mapping[str, Executor],
+) -> str | None:
+    """Do what the time has come for with one task, and return its new state; None when another worker has.
+
+    A delayed task that can no longer be carried out is TERMINATED with the code of the refusal, and undone.
+    """
+    task, now = _locked(connection, task_id), clock.now(connection)
+    if task is None:
+        return None
+    if task.state == AWAITING and task.expires_at is not None and task.expires_at <= now:
+        return _end(connection, worker, task, undoers, state=EXPIRED, facts={})
+    if task.state != DELAYED or task.not_before is None or now < task.not_before:
+        return None
+    outcome = _attempt(connection, worker, task, executors[task.kind])
+    if isinstance(outcome, Refused):
+        facts = {"code": outcome.reason.code, "sentence": outcome.reason.sentence, "detail": outcome.detail}
+        return _end(connection, worker, task, undoers, state=TERMINATED, facts=facts)
+    return _close(connection, worker, task, state=APPROVED, outcome=outcome)
+
+
+def _attempt(connection: Connection, worker: Caller, task: Task, executor: Executor) -> Mapping[str, Any] | Refused:
+    try:
+        return executor(connection, worker, task)
+    except RefusedError as error:
+        return error.refused
+
+
+def _end(
+    connection: Connection,
+    worker: Caller,
+    task: Task,
+    undoers: Mapping[str, Executor],
+    *,
+    state: str,
+    facts: Mapping[str, Any],
+) -> str:
+    undo = undoers.get(task.kind)
+    undone = undo(connection, worker, task) if undo is not None else {}
+    if isinstance(undone, Refused):
+        raise RefusedError(undone)  # what a proposal holds can always be released: this is a fault, and tried again
+    return _close(connection, worker, task, state=state, outcome={**undone, **facts})
+
+
+def _close(connection: Connection, worker: Caller, task: Task, *, state: str, outcome: Mapping[str, Any]) -> str:
+    store.decide(connection, task.id, state=state, by=None, at=clock.now(connection), outcome=outcome)
+    detail = {"kind": task.kind, "proposed_by": task.proposed_by, "approved_by": sorted(task.approvers)}
+    audit.record(connection, caller=worker.name, action=state.lower(), subject=task.id, detail=detail)
+    return state
+
+
+def _said(connection: Connection, task: Task, said: Decision, action: str) -> Answer:
+    store.say(connection, task, said)
+    detail = {"kind": task.kind, "proposed_by": task.proposed_by, "verdict": said.verdict}
+    audit.record(connection, caller=said.by, action=action, subject=task.id, detail=detail)
+    return Answer(200, replace(task, decisions=(*task.decisions, said)).body)
+
+
+def _decided(
+    connection: Connection, task: Task, said: Decision, *, state: str, outcome: Mapping[str, Any] | None
+) -> Answer:
+    by = said.by if said.verdict != "withdraw" else task.decided_by
+    store.decide(connection, task.id, state=state, by=by, at=said.at, outcome=outcome)
+    decided = replace(task, state=state, decided_by=by, decided_at=said.at, outcome=outcome)
+    return _said(connection, decided, said, state.lower())
+
+
+def _standing(connection: Connection, caller: Caller, task: Task | None, rights: Rights | None) -> dict[str, Any]:
+    """Look up what decides whether the caller may decide: whose firms these are, and what he may do for them."""
+    if task is None or not task.accounts:
+        return {}
+    if task.decides == AUTHORITY_CHECKER:
+        day = market_day(clock.now(connection))
+        return {"provinces": store.provinces(connection, task.accounts, day=day)}
+    if task.decides == HOLDER and HOLDER in caller.roles and rights is not None:
+        return {"as_holder": rights(connection, caller, task.accounts[0], "checker") is None}
+    return {}
 
 
 def _locked(connection: Connection, task_id: str) -> Task | None:
