@@ -43,6 +43,7 @@ class Reason(Enum):
     NO_SUCH_METHOD = ("8013", "This address does not take that method.", "Check it against /openapi.json.", 405)
     READ_TOO_LONG = ("8014", "The answer would take longer than the registry gives one read.",
                      "Ask for a smaller page, or later.", 503)
+    CHANGED_MEANWHILE = ("8030", "What If-Match names is no longer as it was.", "Read it again, then decide.", 412)
 
     ENCUMBRANCE_UNKNOWN = ("1020", "There is no such encumbrance.", "Check its number, as ENC-00000001.", 404)
     ENCUMBRANCE_KIND = ("1021", "This kind of encumbrance does not end that way.",
@@ -50,6 +51,9 @@ class Reason(Enum):
     ENCUMBRANCE_NOT_IN_FORCE = ("1022", "The encumbrance is not in force.", "Read it for its state.", 409)
     SOURCE_UNKNOWN = ("1001", "The giving account does not exist.", "Check the account number.", 404)
     SOURCE_NOT_OPEN = ("1002", "The giving account is not open.", "Wait until it is open.", 422)
+    SOURCE_BLOCKED = ("1031", "The giving account is blocked until its two accountings agree.",
+                      "Wait until two people have cleared the difference.", 409)
+    SOURCE_RESTRICTED = ("1030", "The giving account is restricted.", "Ask why; its history says who and when.", 422)
     SOURCE_WITH_EXCHANGE = ("1003", "What the account holds is with the exchange until the day is delivered.",
                             "Try again after delivery.", 409)
     TRANSFER_CLOSED = ("1004", "Free transfer between owners does not exist in this market.",
@@ -59,10 +63,26 @@ class Reason(Enum):
     OPEN_BUSINESS = ("1024", "The account has open business.", "End what is held or proposed for it first.", 409)
     TARGET_UNKNOWN = ("2001", "The receiving account does not exist.", "Check the account number.", 404)
     TARGET_NOT_OPEN = ("2002", "The receiving account is not open.", "Wait until it is open.", 422)
+    TARGET_BLOCKED = ("2031", "The receiving account is blocked until its two accountings agree.",
+                      "Wait until two people have cleared the difference.", 409)
+    TARGET_RESTRICTED = ("2030", "The receiving account is restricted.", "Ask why; its history says who and when.", 422)
     TARGET_IS_SOURCE = ("2003", "Giver and receiver are the same account.", "Name two different accounts.", 422)
     NUMBER_INVALID = ("2004", "The account number is wrong.", "Check digits and kind of the number.", 422)
     SUBJECT_HAS_ACCOUNT = ("2005", "The subject already has an account.", "Use the account it has.", 409)
     ACCOUNT_UNKNOWN = ("2006", "There is no such account.", "Check the account number.", 404)
+    STATE_CHANGE_PENDING = ("2033", "A change of the account's state waits for the exchange to be told.",
+                            "Wait until it is in force.", 409)
+    STATE_CHANGE_FORBIDDEN = ("2032", "The account's state does not allow this.", "Read its state and history.", 409)
+    ACCOUNT_NOT_EMPTY = ("2034", "The account still holds something, or the exchange still has it.",
+                         "Clear units, cash and holds first.", 409)
+    ACCOUNT_BUSY = ("2040", "The account has open tasks.", "Have them decided or withdrawn first.", 409)
+    DOCUMENTS_NOT_REVIEWED = ("2035", "The documents of the application were not reviewed.",
+                              "Let somebody confirm their list first.", 409)
+    DOCUMENTS_DIFFER = ("2036", "What was confirmed is not the list that was handed in.",
+                        "Hold every document against the list.", 422)
+    DOCUMENTS_REVIEWED = ("2037", "The documents were reviewed before.", "Go on with the approval.", 409)
+    OPERATOR_KNOWN = ("2038", "The login has this right for the account.", "Name another login or right.", 409)
+    OPERATOR_UNKNOWN = ("2039", "The login does not have this right for the account.", "Read the list.", 404)
 
     CREDITOR_OTHER = ("2020", "A pledge goes to the creditor that was registered.",
                       "Name the creditor's account, or the instruction to sell.", 422)
@@ -76,6 +96,7 @@ class Reason(Enum):
                         "Give whole tonnes or whole fen.", 422)
     PRODUCT_UNKNOWN = ("3002", "The product is unknown.", "Name a product that was issued, as CEA-<vintage>.", 422)
     INSUFFICIENT_UNITS = ("3003", "The account holds fewer units than requested.", "Lower the quantity.", 422)
+    SERIAL_UNKNOWN = ("3006", "There is no such serial number.", "Check it, as CEA-<vintage>-<12 digits>.", 404)
     ENCUMBRANCE_EXCEEDED = ("3020", "The encumbrance is for less than that.", "Lower the quantity.", 422)
     NOT_DIVIDED = ("3021", "What is divided is not what the account holds.",
                    "Name a taker for every amount and every encumbrance.", 422)
@@ -93,6 +114,13 @@ class Reason(Enum):
     INSUFFICIENT_CASH = ("4001", "The account holds less cash than requested.", "Lower the amount or deposit.", 422)
     BANK_UNKNOWN = ("4002", "The settlement bank is unknown.", "Name a registered settlement bank.", 422)
 
+    FILE_NOT_UTF8 = ("5030", "The file is not UTF-8.", "Save it as UTF-8, or say its encoding.", 422)
+    FILE_TOO_LARGE = ("5033", "The file has more lines or bytes than one file may have.", "Split it.", 422)
+    FILE_HEADER = ("5031", "The first line does not name the columns.", "Name every column once, as documented.", 422)
+    FILE_BROKEN = ("5032", "The line is no CSV of the columns named.", "Check quotes and separators.", 422)
+    FILE_EMPTY = ("5034", "The file has no line of data.", "Add at least one line below the header.", 422)
+    FILE_LINE_TWICE = ("5035", "The same line stands in the file before.", "Leave one of them out.", 422)
+
     TRADE_AFTER_END = ("5011", "The trade came after the end marker.", "Send it by the correction procedure.", 422)
     TRADE_INVALID = ("5001", "A field of the trade is missing or not a whole number.", "Correct and send anew.", 422)
     TRADE_DAY = ("5002", "The trade belongs to another day or to one that is not trading.", "Check the date.", 422)
@@ -108,9 +136,26 @@ class Reason(Enum):
     TRADE_ID_SEEN = ("5010", "The trade id was received before under another number.", "Check the trade id.", 422)
     TRADE_REFERENCE = ("5012", "The trade to cancel or correct is unknown.", "Check the reference.", 422)
 
+    PENDING_RECONCILIATION = ("6001", "The account is stopped: ledger and units disagree on what it holds.",
+                              "Wait until two people have closed the break.", 409)
+    BREAK_UNKNOWN = ("6002", "There is no such break.", "Check its number.", 404)
+    BREAK_STATE = ("6003", "The break is not in the state this needs.", "Read the break for its state.", 409)
+    BREAK_STILL_DIFFERS = ("6004", "Ledger and units still disagree there.",
+                           "Close it with a correcting entry, or after the records are restored.", 409)
+    CORRECTION_IMPOSSIBLE = ("6005", "That correction does not make both accountings agree.",
+                             "Name the side that lacks the entry, and the other account of it.", 422)
+
     UNITS_PLAN_EMPTY = ("7001", "The plan has no lines.", "Add at least one line.", 422)
     PLAN_LINE_TWICE = ("7002", "An account stands twice in the plan.", "Merge the lines.", 422)
     PLAN_EXECUTED = ("7003", "A plan of this name was carried out before.", "Give the new plan a name of its own.", 409)
+    CAP_EXCEEDED = ("7004", "The plan goes beyond the cap of the product.", "Lower the plan, or have the cap changed.", 422)
+    PLAN_UNKNOWN = ("7005", "There is no such plan.", "Check the plan's number.", 404)
+    PLAN_NOT_EXECUTED = ("7006", "The plan that this one follows was not carried out.",
+                         "Name a plan that was carried out, of the same product.", 422)
+    LINE_OF_ELSEWHERE = ("7007", "The account is not one of the plan's province.",
+                         "Leave the line to the province that answers for the account.", 422)
+    LINE_NOT_WITHHELD = ("7008", "Nothing is withheld for the account under this plan.",
+                         "Read the plan's lines for what is withheld.", 409)
 
     YEAR_NOT_OVER = ("7101", "The year is not over, so nothing of it can be verified yet.", "Check the year.", 422)
     EMISSIONS_TWICE = ("7102", "An account stands twice in the upload.", "Leave one of the lines out.", 422)

@@ -14,9 +14,10 @@ SURRENDERED = "S00-00000003-47"
 CANCELLED = "S00-00000004-44"
 BANK = "S00-00000005-41"
 RESERVE = "S00-00000006-38"
+WITHHELD = "S00-00000007-35"
 
-SYSTEM_OWNERS = frozenset({ISSUANCE, CLEARING, SURRENDERED, CANCELLED, BANK, RESERVE})
-"""The registry's own accounts, made by the first migration; nobody opens or closes them."""
+SYSTEM_OWNERS = frozenset({ISSUANCE, CLEARING, SURRENDERED, CANCELLED, BANK, RESERVE, WITHHELD})
+"""The registry's own accounts, made by migrations; nobody opens or closes them."""
 
 AVAILABLE = "available"
 BOUGHT_TODAY = "bought_today"
