@@ -148,7 +148,8 @@ class Reason(Enum):
     UNITS_PLAN_EMPTY = ("7001", "The plan has no lines.", "Add at least one line.", 422)
     PLAN_LINE_TWICE = ("7002", "An account stands twice in the plan.", "Merge the lines.", 422)
     PLAN_EXECUTED = ("7003", "A plan of this name was carried out before.", "Give the new plan a name of its own.", 409)
-    CAP_EXCEEDED = ("7004", "The plan goes beyond the cap of the product.", "Lower the plan, or have the cap changed.", 422)
+    CAP_EXCEEDED = ("7004", "The plan goes beyond the cap of the product.",
+                    "Lower the plan, or have the cap changed.", 422)
     PLAN_UNKNOWN = ("7005", "There is no such plan.", "Check the plan's number.", 404)
     PLAN_NOT_EXECUTED = ("7006", "The plan that this one follows was not carried out.",
                          "Name a plan that was carried out, of the same product.", 422)

@@ -13,7 +13,8 @@ INSERT INTO counter VALUES ('reconciliation_run', 1), ('reconciliation_break', 1
 CREATE TABLE reconciliation_run (
     number bigint PRIMARY KEY,
     market_day date NOT NULL,
-    cause text NOT NULL CONSTRAINT reconciliation_run_cause_known CHECK (cause IN ('seal', 'report', 'demand', 'close')),
+    cause text NOT NULL
+        CONSTRAINT reconciliation_run_cause_known CHECK (cause IN ('seal', 'report', 'demand', 'close')),
     asked_by text NOT NULL,
     histories boolean NOT NULL,
     holdings bigint NOT NULL CHECK (holdings >= 0),
@@ -22,7 +23,7 @@ CREATE TABLE reconciliation_run (
     at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE reconciliation_run IS 'Every comparison of ledger and units, and how many differences it found.';
-COMMENT ON COLUMN reconciliation_run.histories IS 'Balances were also held against all transfers, blocks against moves.';
+COMMENT ON COLUMN reconciliation_run.histories IS 'Balances were held against all transfers too, blocks against moves.';
 COMMENT ON COLUMN reconciliation_run.totals IS 'By asset what either accounting has outside issuance, and was issued.';
 
 CREATE TABLE reconciliation_break (

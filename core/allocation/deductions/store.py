@@ -1,4 +1,4 @@
-"""What the next allocations of an account are less by: after a shortfall, or what could not be taken back."""
+"""The tables of deductions: what a shortfall, or units that could not be taken back, cost the next allocations."""
 
 from __future__ import annotations
 

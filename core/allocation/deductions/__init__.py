@@ -1,0 +1,1 @@
+"""What the next allocations of an account are less by."""
