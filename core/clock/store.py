@@ -1,10 +1,12 @@
-"""The row of the business clock."""
+"""The row of the business clock, and the market calendar as it was decided."""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from sqlalchemy import Connection, text
+
+from core.clock.calendar import Calendar
 
 NOW = text("SELECT now FROM business_clock")
 
@@ -34,3 +36,11 @@ def _moment(value: object) -> datetime:
     if not isinstance(value, datetime):
         raise TypeError(f"the clock holds a moment, got {value!r}")
     return value
+
+
+EXCEPTIONS = text("SELECT day, open FROM calendar_exception")
+
+
+def calendar(connection: Connection) -> Calendar:
+    """Return the market's calendar with every exception that was decided; read it once per piece of work."""
+    return Calendar({row.day: row.open for row in connection.execute(EXCEPTIONS)})

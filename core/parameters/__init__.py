@@ -1,0 +1,1 @@
+"""Rules of the market as effective-dated data that two people change."""
