@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -197,11 +197,14 @@ def post(connection: Connection, transfers: Sequence[Transfer], *, market_day: d
     Ledger accounts are locked in the order of their ids and the chain's counter last, so that writers queue
     and never deadlock.
     """
-    if not transfers:
-        return
+    if transfers:
+        found = lock(connection, list(net(transfers)), create=True)
+        book(connection, transfers, {place: number for place, (number, _) in found.items()}, market_day=market_day)
+
+
+def book(connection: Connection, transfers: Sequence[Transfer], ids: Mapping[Place, int], *, market_day: date) -> None:
+    """Book transfers as one batch; ``ids`` are those of all their places, which ``lock`` has locked."""
     deltas = net(transfers)
-    found = _lock(connection, list(deltas), create=True)
-    ids = {place: number for place, (number, _) in found.items()}
     moved = sorted((ids[place], delta) for place, delta in deltas.items() if delta)
     if moved:
         change = {"ids": [number for number, _ in moved], "deltas": [delta for _, delta in moved]}
@@ -231,11 +234,12 @@ def lock_balances(connection: Connection, places: Sequence[Place], *, create: bo
     A place that does not exist yet holds zero; it is not locked unless ``create`` makes it, for which its
     owner must be known. A group of requests locks the places of all of them at once, before its first one.
     """
-    held = {place: balance for place, (_, balance) in _lock(connection, places, create=create).items()}
+    held = {place: balance for place, (_, balance) in lock(connection, places, create=create).items()}
     return {place: held.get(place, 0) for place in places}
 
 
-def _lock(connection: Connection, places: Sequence[Place], *, create: bool) -> dict[Place, tuple[int, int]]:
+def lock(connection: Connection, places: Iterable[Place], *, create: bool) -> dict[Place, tuple[int, int]]:
+    """Lock those ledger accounts that exist, in the order of their ids; return the id and balance of each."""
     names = _columns(sorted(set(places), key=lambda p: (p.owner, p.asset, p.bucket)))
     found = _locked(connection, names)
     if create and len(found) < len(names["owners"]):
