@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -133,7 +132,7 @@ FROM unnest(CAST(:callers AS text[]), CAST(:actions AS text[]), CAST(:subjects A
 
 
 @dataclass(frozen=True, slots=True)
-class Event:
+class Deed:
     """Who did what to which account, task or plan."""
 
     caller: str
@@ -142,7 +141,7 @@ class Event:
     detail: Mapping[str, Any]
 
 
-def record_all(connection: Connection, events: Sequence[Event]) -> None:
+def record_all(connection: Connection, events: Sequence[Deed]) -> None:
     """Note many events in their order, in one statement."""
     if not events:
         return
