@@ -142,6 +142,22 @@ def distribute(
     _rearrange(connection, vintage, gives, takers, (type, reference, market_day))
 
 
+def collect(
+    connection: Connection,
+    *,
+    givers: Mapping[str, int],
+    taker: str,
+    vintage: Vintage,
+    type: str,  # noqa: A002  # the column's name
+    reference: str,
+    market_day: date,
+) -> None:
+    """Take the lowest serials of many givers to one taker."""
+    connection.execute(LOCK_UNITS)
+    takes = [(taker, sum(givers.values()))]
+    _rearrange(connection, vintage, givers, takes, (type, reference, market_day))
+
+
 def holdings(connection: Connection, holder: str) -> list[SerialRange]:
     """Return the holder's blocks in order of serials."""
     return [SerialRange.of_bounds(low, high) for low, high in connection.execute(HOLDINGS, {"holder": holder})]
