@@ -43,6 +43,18 @@ class Reason(Enum):
     NO_SUCH_METHOD = ("8013", "This address does not take that method.", "Check it against /openapi.json.", 405)
     READ_TOO_LONG = ("8014", "The answer would take longer than the registry gives one read.",
                      "Ask for a smaller page, or later.", 503)
+    PARAMETER_KIND = ("8021", "There is no such kind of parameter.", "Read /v1/parameters for the kinds there are.", 422)
+    PARAMETER_NAME = ("8022", "The name does not fit the kind of parameter.", "Give a name as the detail says.", 422)
+    PARAMETER_VALUE = ("8023", "The value does not fit the kind of parameter.", "Give a value as the detail says.", 422)
+    PARAMETER_TWICE = ("8024", "One proposal changes the same parameter twice for the same day.",
+                       "Leave one of the changes out.", 422)
+    PARAMETER_LATE = ("8025", "The day is past, or its rules are fixed because its opening data are sent.",
+                      "Choose a later day.", 422)
+    PARAMETER_MOVED = ("8026", "Another change of the parameter was decided since the proposal.",
+                       "Propose again, on what is in force by then.", 409)
+    PARAMETER_SAME = ("8027", "The parameter has this value on that day already.", "Leave the change out.", 409)
+    PARAMETER_CONFLICT = ("8028", "The change does not fit the other rules of its day.",
+                          "Change what belongs together in one proposal.", 422)
     CHANGED_MEANWHILE = ("8030", "What If-Match names is no longer as it was.", "Read it again, then decide.", 412)
 
     ENCUMBRANCE_UNKNOWN = ("1020", "There is no such encumbrance.", "Check its number, as ENC-00000001.", 404)
@@ -111,6 +123,8 @@ class Reason(Enum):
     NOT_REVERSIBLE = ("3026", "A reversal, or what belongs to a hold, is not reversed.",
                       "Book a new transfer, or void the hold.", 422)
     TRANSFER_REVERSED = ("3027", "The transfer was already reversed.", "Read the statement for its reversal.", 409)
+    CAP_BELOW_ISSUED = ("3021", "More than this was issued of the vintage already.",
+                        "Choose a cap that covers what was issued.", 422)
     INSUFFICIENT_CASH = ("4001", "The account holds less cash than requested.", "Lower the amount or deposit.", 422)
     BANK_UNKNOWN = ("4002", "The settlement bank is unknown.", "Name a registered settlement bank.", 422)
 
@@ -131,8 +145,9 @@ class Reason(Enum):
     TRADE_PRODUCT = ("5006", "The product is not traded on this day.", "Check the product.", 422)
     TRADE_AMOUNT = ("5007", "The amount is not quantity times price.", "Check the amount.", 422)
     TRADE_LIMIT = ("5008", "The price is outside the day's rounded limits.", "Check the price.", 422)
+    TRADE_TICK = ("5014", "The price is not a multiple of the tick.", "Check the price.", 422)
     TRADE_SIZE = ("5009", "The quantity does not fit the mode of trade.",
-                  "Listed trades stay below 100,000 t, block trades reach it.", 422)
+                  "Read the sizes of each mode in /v1/market-rules/{day}.", 422)
     TRADE_ID_SEEN = ("5010", "The trade id was received before under another number.", "Check the trade id.", 422)
     TRADE_REFERENCE = ("5012", "The trade to cancel or correct is unknown.", "Check the reference.", 422)
 
