@@ -43,7 +43,7 @@ class Reason(Enum):
     NO_SUCH_METHOD = ("8013", "This address does not take that method.", "Check it against /openapi.json.", 405)
     READ_TOO_LONG = ("8014", "The answer would take longer than the registry gives one read.",
                      "Ask for a smaller page, or later.", 503)
-    PARAMETER_KIND = ("8021", "There is no such kind of parameter.", "Read /v1/parameters for the kinds there are.", 422)
+    PARAMETER_KIND = ("8021", "There is no such kind of parameter.", "Read /v1/parameters for its kinds.", 422)
     PARAMETER_NAME = ("8022", "The name does not fit the kind of parameter.", "Give a name as the detail says.", 422)
     PARAMETER_VALUE = ("8023", "The value does not fit the kind of parameter.", "Give a value as the detail says.", 422)
     PARAMETER_TWICE = ("8024", "One proposal changes the same parameter twice for the same day.",
@@ -123,7 +123,7 @@ class Reason(Enum):
     NOT_REVERSIBLE = ("3026", "A reversal, or what belongs to a hold, is not reversed.",
                       "Book a new transfer, or void the hold.", 422)
     TRANSFER_REVERSED = ("3027", "The transfer was already reversed.", "Read the statement for its reversal.", 409)
-    CAP_BELOW_ISSUED = ("3021", "More than this was issued of the vintage already.",
+    CAP_BELOW_ISSUED = ("3031", "More than this was issued of the vintage already.",
                         "Choose a cap that covers what was issued.", 422)
     INSUFFICIENT_CASH = ("4001", "The account holds less cash than requested.", "Lower the amount or deposit.", 422)
     BANK_UNKNOWN = ("4002", "The settlement bank is unknown.", "Name a registered settlement bank.", 422)
