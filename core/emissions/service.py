@@ -1,0 +1,97 @@
+"""Takes verified emissions by two people of the authority; every confirmed figure is an obligation at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date
+from typing import Any
+
+from sqlalchemy import Connection
+
+from core.approvals import service as approvals
+from core.approvals.rules import AUTHORITY_CHECKER, AUTHORITY_MAKER, Caller, Task, refuse_unless
+from core.audit import store as audit
+from core.clock import store as clock
+from core.clock.rules import market_day
+from core.emissions import store
+from core.emissions.obligations import service as obligations
+from core.emissions.obligations import store as obligation_store
+from core.emissions.obligations.rules import Event, changed
+from core.emissions.rules import Known, Upload, accounts_of, judge, read_upload
+from core.emissions.years import service as year_rules
+from core.emissions.years import store as years
+from core.refusals import Answer, Reason, Refused
+
+
+def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
+    """Upload verified emissions as a person of the authority; another person of it confirms them."""
+    upload = refuse_unless(caller, AUTHORITY_MAKER) or read_upload(body)
+    if isinstance(upload, Refused):
+        return upload
+    refused = judge(upload, _known(connection, upload, caller.province), this_year=_today(connection).year)
+    if refused is not None:
+        return refused
+    lines = [
+        {"account": line.account, "tonnes": line.tonnes} | ({"reason": line.reason} if line.reason else {})
+        for line in upload.lines
+    ]
+    return approvals.propose(
+        connection,
+        caller,
+        kind="emissions",
+        payload={"year": upload.year, "lines": lines, "province": caller.province},
+        subject=f"emissions {upload.year}",
+        accounts=accounts_of(upload),
+        decided_by=AUTHORITY_CHECKER,
+    )
+
+
+def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
+    upload, at = read_upload(task.payload), clock.now(connection)
+    if isinstance(upload, Refused):
+        raise TypeError(f"task {task.id} holds no emissions: {upload}")
+    held = obligation_store.lock(connection, accounts_of(upload), upload.year, at=at)
+    known = _known(connection, upload, task.payload.get("province"))
+    refused = judge(upload, known, this_year=_today(connection).year)  # again: others may have corrected them since
+    if refused is not None:
+        return refused
+    lines = [(line, known[line.account].version + 1) for line in upload.lines]
+    store.insert(connection, upload.year, lines, task=task.id, by=(task.proposed_by, caller.name), at=at)
+    rules, today = years.in_force(connection, upload.year), market_day(at)
+    events = []
+    for line, version in lines:
+        before = held[line.account]
+        after = changed(replace(before, due=line.tonnes), rules, today, {})
+        cause = "emissions verified" if version == 1 else "emissions corrected"
+        events.append(Event(before, after, cause, task.id))
+    obligations.put(connection, events)
+    outcome = {"confirmed": len(lines), "tonnes": sum(line.tonnes for line, _ in lines)}
+    audit.record(connection, caller=caller.name, action="emissions", subject=f"emissions {upload.year}", detail=outcome)
+    return outcome
+
+
+def _known(connection: Connection, upload: Upload, province: str | None) -> Mapping[str, Known]:
+    return store.known(connection, accounts_of(upload), upload.year, province=province, today=_today(connection))
+
+
+def _today(connection: Connection) -> date:
+    return market_day(clock.now(connection))
+
+
+def list_versions(connection: Connection, caller: Caller, number: str, *, after: str, limit: int) -> Answer | Refused:
+    """Return a page of an account's verified emissions, with who corrected what and why."""
+    account = obligations.visible(connection, caller, number)
+    if isinstance(account, Refused):
+        return account
+    year, _, version = after.partition("-")
+    if after and not (year.isdigit() and version.isdigit() and len(after) <= 12):
+        return Refused(Reason.MALFORMED, "after: the cursor that a page gave.")
+    start = (int(year), int(version)) if after else (0, 0)
+    found = store.versions(connection, number, after=start, limit=limit + 1)
+    last = found[limit - 1] if len(found) > limit else None
+    more = f"{last['year']}-{last['version']}" if last is not None else None
+    return Answer(200, {"account": number, "emissions": found[:limit], "next": more})
+
+
+EXECUTORS: Mapping[str, approvals.Executor] = {"emissions": _execute, **year_rules.EXECUTORS}
