@@ -44,15 +44,15 @@ WHERE number = ANY(CAST(:numbers AS text[])) AND state = 'APPLIED'
 
 # A halted day counts until it is delivered: the exchange's view of the account is the one its trades rest on.
 # A day that gave way to a later one is halted too, but without a break and without a trade: it holds nobody's units.
-WITH_EXCHANGE = text("""
-SELECT EXISTS (
-    SELECT FROM market_day d
-    JOIN opening_position p ON p.day = d.day AND p.account = :number
-     AND p.version = (SELECT max(o.version) FROM opening o WHERE o.day = d.day)
-    WHERE d.state <> ALL(CAST(:free AS text[]))
-      AND (d.state <> 'HALTED' OR (
-          (d.breaks <> '[]' OR EXISTS (SELECT FROM trade t WHERE t.market_day = d.day))
-          AND NOT EXISTS (SELECT FROM market_day_event e WHERE e.day = d.day AND e.state = 'DELIVERED'))))
+STANDING_IN_OPENING = text("""
+SELECT DISTINCT p.account
+FROM market_day d
+JOIN opening_position p ON p.day = d.day AND p.account = ANY(CAST(:numbers AS text[]))
+ AND p.version = (SELECT max(o.version) FROM opening o WHERE o.day = d.day)
+WHERE d.state <> ALL(CAST(:free AS text[]))
+  AND (d.state <> 'HALTED' OR (
+      (d.breaks <> '[]' OR EXISTS (SELECT FROM trade t WHERE t.market_day = d.day))
+      AND NOT EXISTS (SELECT FROM market_day_event e WHERE e.day = d.day AND e.state = 'DELIVERED')))
 """)
 
 DELIVERED = ("DELIVERED", "OPENING_BUILT", "REPORTED")
@@ -110,14 +110,19 @@ def turn_down(connection: Connection, numbers: Sequence[str]) -> int:
 
 def with_exchange(connection: Connection, number: str) -> bool:
     """Tell whether what the account holds is with the exchange, in the newest opening data of a day in progress."""
-    return _stands_in_opening(connection, number, free=DELIVERED)
+    return number in those_with_exchange(connection, [number])
+
+
+def those_with_exchange(connection: Connection, numbers: Collection[str]) -> set[str]:
+    """Return those of the accounts of which the same is true."""
+    return _standing_in_opening(connection, numbers, free=DELIVERED)
 
 
 def may_be_sold(connection: Connection, number: str) -> bool:
     """Tell whether the account stands in the opening data of a day that trades or is being settled."""
-    return _stands_in_opening(connection, number, free=DELIVERED + NOT_TRADING_YET)
+    return number in _standing_in_opening(connection, [number], free=DELIVERED + NOT_TRADING_YET)
 
 
-def _stands_in_opening(connection: Connection, number: str, *, free: Sequence[str]) -> bool:
-    found: bool = connection.execute(WITH_EXCHANGE, {"number": number, "free": list(free)}).scalar_one()
-    return found
+def _standing_in_opening(connection: Connection, numbers: Collection[str], *, free: Sequence[str]) -> set[str]:
+    asked = {"numbers": list(numbers), "free": list(free)}
+    return set(connection.execute(STANDING_IN_OPENING, asked).scalars())
