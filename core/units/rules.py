@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -19,6 +20,47 @@ class Handover:
     serials: SerialRange
     giver: str
     taker: str
+
+
+Bounds = tuple[int, int]
+"""A block as the half-open range of integers that the database stores: many moves at once count in these."""
+
+
+class Shelf:
+    """What one holder has of one vintage while moves are decided: blocks in order, joined where they touch."""
+
+    def __init__(self, blocks: Iterable[Bounds] = ()) -> None:
+        self.blocks: list[Bounds] = []
+        for low, high in blocks:
+            self.put(low, high)
+
+    def take(self, tonnes: int) -> list[Bounds]:
+        """Cut the lowest serials off."""
+        taken: list[Bounds] = []
+        whole, wanted = 0, tonnes
+        while wanted:
+            if whole == len(self.blocks):
+                raise UnitsShortError(f"{wanted} t of {tonnes} t are missing")
+            low, high = self.blocks[whole]
+            if high - low > wanted:
+                self.blocks[whole] = (low + wanted, high)
+                high = low + wanted
+            else:
+                whole += 1
+            taken.append((low, high))
+            wanted -= high - low
+        del self.blocks[:whole]
+        return taken
+
+    def put(self, low: int, high: int) -> None:
+        """Add a block and join it with its neighbours."""
+        at = first = bisect_left(self.blocks, (low, high))
+        if at and self.blocks[at - 1][1] == low:
+            first, low = at - 1, self.blocks[at - 1][0]
+        if at < len(self.blocks) and self.blocks[at][0] == high:
+            high = self.blocks[at][1]
+            at += 1
+        self.blocks[first:at] = [(low, high)]
 
 
 def take(blocks: Iterable[SerialRange], tonnes: int) -> tuple[list[SerialRange], list[SerialRange]]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection, text
 
 from core.db.transaction import driver_of
 from core.quantities import SERIALS_PER_VINTAGE, SerialRange, Vintage
-from core.units.rules import Handover, merge, rearrange
+from core.units.rules import Bounds, Handover, Shelf, merge, rearrange
 
 # One lock for every change of units: a row lock would not do, since a holder's blocks are cut into new rows that
 # a waiter's snapshot does not see. Ledger batches queue for their chain anyway; take it after them, as they do.
@@ -23,12 +25,41 @@ WAS_ISSUED = text("SELECT EXISTS (SELECT FROM unit_issue WHERE id = :id)")
 
 INSERT_ISSUE = text("INSERT INTO unit_issue (id, serials) VALUES (:id, int8range(:low, :high))")
 
-# The lowest blocks of a holder that together reach the tonnes asked for.
+# The lowest blocks of each holder that together reach the tonnes asked for: no more blocks than tonnes, which keeps
+# the running sum from reading all of a holder whose blocks are many and small.
 LOWEST_BLOCKS = text("""
-SELECT lower(serials), upper(serials)
-FROM (SELECT serials, tonnes, sum(tonnes) OVER (ORDER BY lower(serials)) AS reached
-      FROM unit_block WHERE holder = :holder AND vintage = :vintage) AS b
-WHERE reached - tonnes < :tonnes ORDER BY 1
+SELECT a.holder, b.id, b.low, b.high
+FROM unnest(CAST(:holders AS text[]), CAST(:vintages AS smallint[]), CAST(:tonnes AS bigint[]))
+    AS a (holder, vintage, tonnes),
+LATERAL (
+    SELECT id, lower(serials) AS low, upper(serials) AS high, tonnes,
+           sum(tonnes) OVER (ORDER BY lower(serials)) AS reached
+    FROM (SELECT * FROM unit_block u WHERE u.holder = a.holder AND u.vintage = a.vintage
+          ORDER BY lower(serials) LIMIT a.tonnes) AS lowest) AS b
+WHERE b.reached - b.tonnes < a.tonnes
+""")
+
+NEIGHBOURS_OF = text("""
+SELECT DISTINCT b.holder, b.id, lower(b.serials), upper(b.serials)
+FROM unnest(CAST(:holders AS text[]), CAST(:edges AS bigint[])) AS e (holder, edge)
+JOIN unit_block b ON b.serials @> e.edge AND b.holder = e.holder
+WHERE b.id <> ALL(CAST(:known AS bigint[]))
+""")
+
+DELETE_BY_ID = text("DELETE FROM unit_block WHERE id = ANY(CAST(:ids AS bigint[]))")
+
+INSERT_BLOCKS = text("""
+INSERT INTO unit_block (serials, holder)
+SELECT int8range(low, high), holder
+FROM unnest(CAST(:lows AS bigint[]), CAST(:highs AS bigint[]), CAST(:holders AS text[])) AS b (low, high, holder)
+""")
+
+INSERT_MOVES = text("""
+INSERT INTO unit_move (serials, giver, taker, type, reference, market_day)
+SELECT int8range(low, high), giver, taker, type, reference, :market_day
+FROM unnest(CAST(:lows AS bigint[]), CAST(:highs AS bigint[]), CAST(:givers AS text[]), CAST(:takers AS text[]),
+            CAST(:types AS text[]), CAST(:references AS text[]))
+    WITH ORDINALITY AS m (low, high, giver, taker, type, reference, n) ORDER BY n
 """)
 
 NEIGHBOURS = text("""
@@ -57,6 +88,9 @@ HOLDINGS = text("SELECT lower(serials), upper(serials) FROM unit_block WHERE hol
 TOTALS = text("SELECT holder, vintage, sum(tonnes) FROM unit_block GROUP BY holder, vintage ORDER BY holder, vintage")
 
 Blocks = dict[str, list[SerialRange]]
+
+Block = tuple[str, int, int]
+"""Holder and bounds."""
 
 
 def issue(
@@ -87,6 +121,18 @@ def was_issued(connection: Connection, issue_id: str) -> bool:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class Move:
+    """Tonnes of one vintage that go from one holder to another, the giver's lowest serials first."""
+
+    giver: str
+    taker: str
+    vintage: Vintage
+    tonnes: int
+    type: str
+    reference: str
+
+
 def move(
     connection: Connection,
     *,
@@ -99,14 +145,85 @@ def move(
     market_day: date,
 ) -> list[SerialRange]:
     """Hand over the giver's lowest serials; return them. UnitsShortError when it holds too few."""
+    return move_all(connection, [Move(giver, taker, vintage, tonnes, type, reference)], market_day=market_day)[0]
+
+
+def move_all(connection: Connection, asked: Sequence[Move], *, market_day: date) -> list[list[SerialRange]]:
+    """Do many moves in their order, as if one by one: read once, decided in memory, written once.
+
+    What a giver may have to give from its own is at most the sum of what it gives, so no more is read of it.
+    """
+    if not asked:
+        return []
     connection.execute(LOCK_UNITS)
-    asked = {"holder": giver, "vintage": vintage.year, "tonnes": tonnes}
-    given = [SerialRange.of_bounds(low, high) for low, high in connection.execute(LOWEST_BLOCKS, asked)]
-    before = {giver: given, taker: _touching(connection, taker, given)}
-    after, handovers = rearrange(before, gives={giver: tonnes}, takes=[(taker, tonnes)])
-    _replace(connection, before, after)
-    _record_handovers(connection, handovers, type, reference, market_day)
-    return [handover.serials for handover in handovers]
+    known = _lowest(connection, asked)
+    shelves: defaultdict[tuple[str, int], Shelf] = defaultdict(Shelf)
+    for (holder, low, high), _ in sorted(known.items()):
+        shelves[holder, low // SERIALS_PER_VINTAGE].put(low, high)
+    given: list[list[Bounds]] = []
+    for one in asked:
+        given.append(shelves[one.giver, one.vintage.year].take(one.tonnes))
+        for low, high in given[-1]:
+            shelves[one.taker, one.vintage.year].put(low, high)
+    _join_neighbours(connection, shelves, known)
+    after = {(holder, low, high) for (holder, _), shelf in shelves.items() for low, high in shelf.blocks}
+    _write(connection, gone=[known[block] for block in known.keys() - after], come=sorted(after - known.keys()))
+    rows = [(*piece, one) for one, pieces in zip(asked, given, strict=True) for piece in pieces]
+    columns = {
+        "lows": [low for low, _, _ in rows],
+        "highs": [high for _, high, _ in rows],
+        "givers": [one.giver for _, _, one in rows],
+        "takers": [one.taker for _, _, one in rows],
+        "types": [one.type for _, _, one in rows],
+        "references": [one.reference for _, _, one in rows],
+    }
+    connection.execute(INSERT_MOVES, columns | {"market_day": market_day})
+    return [[SerialRange.of_bounds(*piece) for piece in pieces] for pieces in given]
+
+
+def _lowest(connection: Connection, asked: Sequence[Move]) -> dict[Block, int]:
+    """Read what the givers may have to give, with the id of each block."""
+    gives: defaultdict[tuple[str, int], int] = defaultdict(int)
+    for one in asked:
+        gives[one.giver, one.vintage.year] += one.tonnes
+    columns = {
+        "holders": [holder for holder, _ in gives],
+        "vintages": [year for _, year in gives],
+        "tonnes": list(gives.values()),
+    }
+    rows = connection.execute(LOWEST_BLOCKS, columns)
+    return {(holder, low, high): number for holder, number, low, high in rows}
+
+
+def _join_neighbours(connection: Connection, shelves: Mapping[tuple[str, int], Shelf], known: dict[Block, int]) -> None:
+    """Read the blocks that the new ones touch, and join them."""
+    new = [
+        (holder, edge)
+        for (holder, _), shelf in shelves.items()
+        for low, high in shelf.blocks
+        if (holder, low, high) not in known
+        for edge in (low - 1, high)
+    ]
+    columns = {
+        "holders": [holder for holder, _ in new],
+        "edges": [edge for _, edge in new],
+        "known": list(known.values()),
+    }
+    for holder, number, low, high in connection.execute(NEIGHBOURS_OF, columns).all():
+        known[holder, low, high] = number
+        shelves[holder, low // SERIALS_PER_VINTAGE].put(low, high)
+
+
+def _write(connection: Connection, *, gone: Sequence[int], come: Sequence[Block]) -> None:
+    deleted = connection.execute(DELETE_BY_ID, {"ids": list(gone)}).rowcount
+    if deleted != len(gone):
+        raise RuntimeError(f"{len(gone)} blocks were to be replaced, {deleted} were there")
+    columns = {
+        "holders": [holder for holder, _, _ in come],
+        "lows": [low for _, low, _ in come],
+        "highs": [high for _, _, high in come],
+    }
+    connection.execute(INSERT_BLOCKS, columns)
 
 
 def deliver(
