@@ -151,8 +151,6 @@ class Reason(Enum):
     TRADE_ID_SEEN = ("5010", "The trade id was received before under another number.", "Check the trade id.", 422)
     TRADE_REFERENCE = ("5012", "The trade to cancel or correct is unknown.", "Check the reference.", 422)
 
-    PENDING_RECONCILIATION = ("6001", "The account is stopped: ledger and units disagree on what it holds.",
-                              "Wait until two people have closed the break.", 409)
     BREAK_UNKNOWN = ("6002", "There is no such break.", "Check its number.", 404)
     BREAK_STATE = ("6003", "The break is not in the state this needs.", "Read the break for its state.", 409)
     BREAK_STILL_DIFFERS = ("6004", "Ledger and units still disagree there.",

@@ -17,7 +17,7 @@ from starlette.responses import Response
 from core.api import strict
 from core.api.commands import Command
 from core.api.group import Inquiry, Write
-from core.api.problems import answer_of, response_of
+from core.api.problems import answer_of, file_of, response_of
 from core.api.queue import WriteQueue
 from core.api.reading import Reader
 from core.approvals.rules import (
@@ -31,7 +31,8 @@ from core.approvals.rules import (
     Caller,
     refuse_unless,
 )
-from core.refusals import Answer, Reason, Refused, RefusedError
+from core.authority.service import as_seen_by
+from core.refusals import Answer, File, Reason, Refused, RefusedError
 
 T = TypeVar("T")
 
@@ -116,9 +117,11 @@ class Call:
         inquiry = Inquiry(self.caller.name, _checked(key))
         return response_of(await self.desk.queue.put(inquiry, wait_s=self.wait_s))
 
-    async def read(self, work: Callable[[Connection], Answer | Refused]) -> Response:
-        """Answer from the primary."""
-        end = await self.desk.reader.run(work, wait_s=self.wait_s)
+    async def read(self, work: Callable[[Connection], Answer | File | Refused]) -> Response:
+        """Answer from the primary, with no more than the caller may see."""
+        end = await self.desk.reader.run(as_seen_by(self.caller, work), wait_s=self.wait_s)
+        if isinstance(end, File):
+            return file_of(end)
         return response_of(answer_of(end) if isinstance(end, Refused) else end)
 
 

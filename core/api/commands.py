@@ -12,6 +12,7 @@ from core.accounts import service as accounts
 from core.allocation import service as allocation
 from core.approvals import service as approvals
 from core.approvals.rules import Caller
+from core.authority import service as authority
 from core.ledger.rules import Place
 from core.refusals import Answer, Refused
 from core.surrender import service as surrender
@@ -19,7 +20,12 @@ from core.surrender import service as surrender
 Body = Mapping[str, Any]
 Service = Callable[[Connection, Caller, Body], Answer | Refused]
 
-EXECUTORS: Mapping[str, approvals.Executor] = {**accounts.EXECUTORS, **allocation.EXECUTORS, **surrender.EXECUTORS}
+EXECUTORS: Mapping[str, approvals.Executor] = {
+    **accounts.EXECUTORS,
+    **allocation.EXECUTORS,
+    **surrender.EXECUTORS,
+    **authority.EXECUTORS,
+}
 UNDOERS: Mapping[str, approvals.Executor] = {**accounts.UNDOERS, **allocation.UNDOERS, **surrender.UNDOERS}
 
 

@@ -6,7 +6,7 @@ import json
 
 from starlette.responses import Response
 
-from core.refusals import Answer, Reason, Refused
+from core.refusals import Answer, File, Reason, Refused
 
 PROBLEM = "application/problem+json"
 
@@ -42,3 +42,9 @@ def response_of(answer: Answer) -> Response:
     content = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     media_type = PROBLEM if answer.status >= 400 else "application/json"
     return Response(content, answer.status, dict(answer.headers), media_type)
+
+
+def file_of(file: File) -> Response:
+    """Put a file on the wire, under the name it should be kept as."""
+    named = {"Content-Disposition": f'attachment; filename="{file.name}"'}
+    return Response(file.content, 200, named, file.media_type)

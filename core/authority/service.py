@@ -21,7 +21,7 @@ from core.refusals import Answer, Reason, Refused
 T = TypeVar("T")
 
 
-def as_seen_by(caller: Caller, work: Callable[[Connection], T | Refused]) -> Callable[[Connection], T | Refused]:
+def as_seen_by(caller: Caller, work: Callable[[Connection], T]) -> Callable[[Connection], T | Refused]:
     """Make a read see what its caller may see; only a province sees less than everything.
 
     What the database hides is not there for the read; what it forbids altogether becomes a refusal.

@@ -49,6 +49,9 @@ FROM registry.account a
 LEFT JOIN registry.account_province_now n ON n.account = a.number
 LEFT JOIN registry.ledger_account l ON l.owner = a.number
 WHERE coalesce(n.province, substr(a.number, 2, 2)) = current_setting('registry.province', true) AND a.number !~ '^S';
+CREATE FUNCTION province.responsible_province(which text, at date) RETURNS text
+LANGUAGE sql STABLE RETURN CASE WHEN which IN (SELECT number FROM province.own)
+                                THEN current_setting('registry.province', true) END;
 COMMENT ON VIEW province.own IS 'The firms of the province that reads, and their ledger accounts.';
 """
 

@@ -1,0 +1,1 @@
+"""What one account held and did on one market day, for its owner's files."""
