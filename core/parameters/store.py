@@ -105,15 +105,20 @@ def insert(connection: Connection, decided: Sequence[Decided]) -> None:
 
 
 HISTORY = text("""
-SELECT kind, name, version, value, effective_from, proposed_by, decided_by, decided_at, task FROM parameter
+SELECT kind, name, version, value, effective_from, proposed_by, decided_by, decided_at, task FROM parameter p
 WHERE (kind, name, version) > (:after_kind, :after_name, :after_version)
   AND (CAST(:kind AS text) IS NULL OR kind = :kind)
+  AND (CAST(:day AS date) IS NULL OR (effective_from <= :day AND NOT EXISTS (
+       SELECT FROM parameter later WHERE (later.kind, later.name) = (p.kind, p.name) AND later.effective_from <= :day
+       AND (later.effective_from, later.version) > (p.effective_from, p.version))))
 ORDER BY kind, name, version LIMIT :limit
 """)
 
 
-def history(connection: Connection, *, kind: str | None, after: tuple[str, str, int], limit: int) -> list[Decided]:
-    """Read a page of all versions in the order of kind, name and version."""
+def history(
+    connection: Connection, *, kind: str | None, day: date | None, after: tuple[str, str, int], limit: int
+) -> list[Decided]:
+    """Read a page of all versions, or of those in force on a day, in the order of kind, name and version."""
     place = {"after_kind": after[0], "after_name": after[1], "after_version": after[2]}
-    rows = connection.execute(HISTORY, place | {"kind": kind, "limit": limit}).mappings()
+    rows = connection.execute(HISTORY, place | {"kind": kind, "day": day, "limit": limit}).mappings()
     return [Decided(**row) for row in rows]
