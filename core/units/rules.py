@@ -84,6 +84,21 @@ def take(blocks: Iterable[SerialRange], tonnes: int) -> tuple[list[SerialRange],
     return taken, left
 
 
+def cut_out(blocks: Iterable[SerialRange], wanted: Iterable[SerialRange]) -> list[SerialRange]:
+    """Take exactly these serials out of a holder's blocks; return what is left."""
+    left = sorted(blocks)
+    for piece in wanted:
+        around = next((b for b in left if b.vintage == piece.vintage and b.first <= piece.first <= b.last), None)
+        if around is None or around.last < piece.last:
+            raise UnitsShortError(f"{piece} is not all there")
+        left.remove(around)
+        if around.first < piece.first:
+            left.append(SerialRange(piece.vintage, around.first, piece.first - 1))
+        if piece.last < around.last:
+            left.append(SerialRange(piece.vintage, piece.last + 1, around.last))
+    return sorted(left)
+
+
 def merge(blocks: Iterable[SerialRange]) -> list[SerialRange]:
     """Join blocks that touch; the result is in order of serials."""
     joined: list[SerialRange] = []

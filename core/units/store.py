@@ -11,7 +11,7 @@ from sqlalchemy import Connection, text
 
 from core.db.transaction import driver_of
 from core.quantities import SERIALS_PER_VINTAGE, SerialRange, Vintage
-from core.units.rules import Bounds, Handover, Shelf, merge, rearrange
+from core.units.rules import Bounds, Handover, Shelf, cut_out, merge, rearrange
 
 # One lock for every change of units: a row lock would not do, since a holder's blocks are cut into new rows that
 # a waiter's snapshot does not see. Ledger batches queue for their chain anyway; take it after them, as they do.
@@ -71,6 +71,13 @@ WHERE b.holder = :holder
 BLOCKS_OF = text("""
 SELECT holder, lower(serials), upper(serials) FROM unit_block
 WHERE vintage = :vintage AND holder = ANY(CAST(:holders AS text[])) ORDER BY holder, lower(serials)
+""")
+
+OVERLAPPING = text("""
+SELECT DISTINCT lower(b.serials), upper(b.serials)
+FROM unnest(CAST(:lows AS bigint[]), CAST(:highs AS bigint[])) AS w (low, high)
+JOIN unit_block b ON b.serials && int8range(w.low, w.high)
+WHERE b.holder = :holder
 """)
 
 DELETE_BLOCKS = text("""
@@ -273,6 +280,27 @@ def collect(
     connection.execute(LOCK_UNITS)
     takes = [(taker, sum(givers.values()))]
     _rearrange(connection, vintage, givers, takes, (type, reference, market_day))
+
+
+def move_serials(
+    connection: Connection,
+    serials: Sequence[SerialRange],
+    *,
+    giver: str,
+    taker: str,
+    type: str,  # noqa: A002  # the column's name
+    reference: str,
+    market_day: date,
+) -> None:
+    """Hand over exactly these serials; UnitsShortError when the giver does not hold all of them."""
+    connection.execute(LOCK_UNITS)
+    bounds = [block.bounds for block in serials]
+    asked = {"lows": [low for low, _ in bounds], "highs": [high for _, high in bounds], "holder": giver}
+    given = [SerialRange.of_bounds(low, high) for low, high in connection.execute(OVERLAPPING, asked)]
+    around = _touching(connection, taker, serials)
+    after = {giver: cut_out(given, serials), taker: merge([*around, *serials])}
+    _replace(connection, {giver: given, taker: around}, after)
+    _record(connection, [(block, giver, taker) for block in serials], type, reference, market_day)
 
 
 def holdings(connection: Connection, holder: str) -> list[SerialRange]:
