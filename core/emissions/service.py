@@ -51,11 +51,13 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     upload, at = read_upload(task.payload), clock.now(connection)
     if isinstance(upload, Refused):
         raise TypeError(f"task {task.id} holds no emissions: {upload}")
-    held = obligation_store.lock(connection, accounts_of(upload), upload.year, at=at)
+    obligation_store.lock(connection, accounts_of(upload), upload.year)
     known = _known(connection, upload, task.payload.get("province"))
     refused = judge(upload, known, this_year=_today(connection).year)  # again: others may have corrected them since
     if refused is not None:
         return refused
+    obligation_store.ensure(connection, accounts_of(upload), upload.year, at=at)
+    held = obligation_store.lock(connection, accounts_of(upload), upload.year)
     lines = [(line, known[line.account].version + 1) for line in upload.lines]
     store.insert(connection, upload.year, lines, task=task.id, by=(task.proposed_by, caller.name), at=at)
     rules, today = years.in_force(connection, upload.year), market_day(at)

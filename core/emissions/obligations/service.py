@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -25,7 +26,7 @@ from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.emissions.obligations import store
-from core.emissions.obligations.rules import STATES, Event, Obligation, changed
+from core.emissions.obligations.rules import PENALISED, STATES, Event, Obligation, changed
 from core.emissions.years import store as years
 from core.emissions.years.rules import YearRules
 from core.ledger import store as ledger
@@ -40,9 +41,10 @@ BY_WORKER = "deadline"
 def lock(connection: Connection, account: str, year: int) -> Obligation:
     """Return an account's obligation of a year and let nobody else change it until this transaction ends.
 
-    It is locked before any balance: that is the order of everybody who changes both.
+    It is locked before any balance: that is the order of everybody who changes both. One that is not there yet has
+    no limit that somebody could go beyond; ``change`` makes it.
     """
-    return store.lock(connection, [account], year, at=clock.now(connection))[account]
+    return store.lock(connection, [account], year).get(account) or Obligation(account, year)
 
 
 def change(
@@ -56,10 +58,21 @@ def change(
 ) -> Obligation:
     """Change figures of a locked obligation and judge its state; what is merely pending leaves no event."""
     now = clock.now(connection)
-    after = changed(obligation, rules, market_day(now), deltas)
+    account, year = obligation.account, obligation.year
+    store.ensure(connection, [account], year, at=now)
+    before = store.lock(connection, [account], year)[account]  # again: if it was not there, another may have made it
+    after = changed(before, rules, market_day(now), deltas)
     store.write(connection, [after], at=now)
-    if after.state != obligation.state or not all(name.startswith("pending") for name in deltas):
-        store.record(connection, [Event(obligation, after, cause, reference)], at=now)
+    if after.state != before.state or not all(name.startswith("pending") for name in deltas):
+        store.record(connection, [Event(before, after, cause, reference)], at=now)
+    return after
+
+
+def penalise(connection: Connection, obligation: Obligation, rules: YearRules, *, reference: str) -> Obligation:
+    """End a locked obligation that is short with a penalty: what is missing is to come off the next allocation."""
+    missing = obligation.missing(rules)
+    after = replace(obligation, state=PENALISED, deducted=missing)
+    put(connection, [Event(obligation, after, "penalty", reference)])
     return after
 
 

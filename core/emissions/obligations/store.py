@@ -76,11 +76,15 @@ WHERE account = :account AND year = :year AND id > :after ORDER BY id LIMIT :lim
 """)
 
 
-def lock(connection: Connection, accounts: Sequence[str], year: int, *, at: datetime) -> dict[str, Obligation]:
-    """Return the accounts' obligations of a year, made where there was none, locked in the order of accounts."""
+def lock(connection: Connection, accounts: Sequence[str], year: int) -> dict[str, Obligation]:
+    """Return those of the accounts' obligations of a year that there are, locked in the order of accounts."""
     names = {"accounts": list(accounts), "year": year}
-    connection.execute(ENSURE, names | {"at": at})
     return {row["account"]: Obligation(**row) for row in connection.execute(LOCK, names).mappings()}
+
+
+def ensure(connection: Connection, accounts: Sequence[str], year: int, *, at: datetime) -> None:
+    """Make the accounts' obligations of a year where there are none; their accounts must exist."""
+    connection.execute(ENSURE, {"accounts": list(accounts), "year": year, "at": at})
 
 
 def lock_year(connection: Connection, year: int, *, emitters_at: datetime | None = None) -> list[Obligation]:
