@@ -19,7 +19,7 @@ def _intake() -> Callable[[], object]:
 
 
 def _settle() -> Callable[[], object]:
-    from core.day.worker import main  # noqa: PLC0415  # the same
+    from core.api.chores import main  # noqa: PLC0415  # the same
 
     return main
 

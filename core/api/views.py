@@ -82,6 +82,26 @@ class Statement(BaseModel):
     next: str | None
 
 
+class Decision(BaseModel):
+    """What one person said: approve, reject, cancel, withdraw."""
+
+    by: str
+    at: str
+    verdict: str
+
+
+class Approval(BaseModel):
+    """Who decides a proposal, when, and who did so far; moments are business time."""
+
+    accounts: list[str]
+    decides: str
+    reviews: int
+    proposed_at: str
+    not_before: str | None
+    expires_at: str | None
+    decisions: list[Decision]
+
+
 class Task(BaseModel, extra="allow"):
     """A proposal and what became of it, with what was proposed beside it."""
 
@@ -91,6 +111,7 @@ class Task(BaseModel, extra="allow"):
     proposed_by: str
     decided_by: str | None
     outcome: dict[str, Any] | None
+    approval: Approval
 
 
 class Transfer(BaseModel):

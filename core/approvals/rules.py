@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, TypeGuard
+from typing import Any, Literal, TypeGuard
 
 from core.clock.calendar import is_trading_day
 from core.clock.rules import market_time
@@ -36,6 +36,12 @@ STATES = (AWAITING, DELAYED, APPROVED, REJECTED, EXPIRED, WITHDRAWN, CANCELLED, 
 
 PROPOSERS = (MAKER, HOLDER, AUTHORITY_MAKER)
 DECIDERS = (CHECKER, HOLDER, AUTHORITY_CHECKER)
+
+SEES_ALL = frozenset({MAKER, CHECKER, OPERATOR, AUDITOR, AUTHORITY_MAKER, AUTHORITY_CHECKER})
+"""Roles that see every proposal; of a province's people the database shows what is their firms'."""
+
+Right = Literal["view", "maker", "checker"]
+"""What somebody may do for an account."""
 
 VALID_DAYS = 10
 """Working days for which a proposal can be approved."""
@@ -165,6 +171,11 @@ def refuse_withdrawal(task: Task | None, caller: Caller) -> Refused | None:
     if task.state not in (AWAITING, DELAYED):
         return Refused(Reason.TASK_DECIDED, f"It is {task.state}.")
     return None
+
+
+def acted_for(task: Task) -> str | None:
+    """Name the account whose people may look at the task; a plan for many accounts is nobody's of them."""
+    return task.accounts[0] if 0 < len(task.accounts) <= 2 else None
 
 
 def _refuse_person(task: Task | None, caller: Caller, *, provinces: Collection[str], as_holder: bool) -> Refused | None:

@@ -21,11 +21,15 @@ from core.approvals.rules import (
     EXPIRED,
     HOLDER,
     REJECTED,
+    SEES_ALL,
+    STATES,
     TERMINATED,
     WITHDRAWN,
     Caller,
     Decision,
+    Right,
     Task,
+    acted_for,
     expiry_of,
     is_plain_text,
     refuse_decision,
@@ -43,7 +47,7 @@ Executor = Callable[[Connection, Caller, Task], Mapping[str, Any] | Refused]
 The caller is who decided last; for a task that was delayed or expired, the process that noticed that it is due.
 """
 
-Rights = Callable[[Connection, Caller, str, str], Refused | None]
+Rights = Callable[[Connection, Caller, str, Right], Refused | None]
 """Refuses a caller who has not the right (view, maker, checker) for an account."""
 
 
@@ -85,11 +89,40 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
     return Answer(202, task.body, {"Location": f"/v1/tasks/{task.id}"})
 
 
-def get(connection: Connection, _caller: Caller, task_id: str) -> Answer | Refused:
-    """Return a task with its state and outcome."""
+def get(connection: Connection, caller: Caller, task_id: str, *, rights: Rights | None = None) -> Answer | Refused:
+    """Return a task with its state and outcome; somebody of a subject sees his own and his accounts' only."""
     number = _uuid(task_id)
     task = store.find(connection, number) if number is not None else None
-    return Answer(200, task.body) if task is not None else Refused(Reason.TASK_UNKNOWN)
+    if task is None or not _sees(connection, caller, task, rights):
+        return Refused(Reason.TASK_UNKNOWN)
+    return Answer(200, task.body)
+
+
+def _sees(connection: Connection, caller: Caller, task: Task, rights: Rights | None) -> bool:
+    if HOLDER not in caller.roles or caller.roles & SEES_ALL or task.proposed_by == caller.name:
+        return True
+    account = acted_for(task)
+    return account is not None and rights is not None and rights(connection, caller, account, "view") is None
+
+
+def tasks(
+    connection: Connection, caller: Caller, page: Mapping[str, Any], *, rights: Rights | None = None
+) -> Answer | Refused:
+    """Return a page of tasks, oldest first; somebody of a subject names an account, or sees what he proposed."""
+    state, account, after = page.get("state"), page.get("account"), page.get("after") or "0"
+    if state is not None and state not in STATES:
+        return Refused(Reason.MALFORMED, f"state: one of {', '.join(STATES)}.")
+    if not (after.isascii() and after.isdigit() and len(after) < 19):
+        return Refused(Reason.MALFORMED, "after: what `next` of the page before said.")
+    wanted = store.Wanted(state=state, kind=page.get("kind"), account=account)
+    if not caller.roles & SEES_ALL:
+        refused = rights(connection, caller, account, "view") if account is not None and rights is not None else None
+        if refused is not None:
+            return refused
+        wanted = replace(wanted, acted_for=account) if account is not None else replace(wanted, proposer=caller.name)
+    found = store.page(connection, wanted, after=int(after), limit=page["limit"])
+    more = str(found[-1].ordinal) if len(found) == page["limit"] else None
+    return Answer(200, {"tasks": [task.body for task in found], "next": more})
 
 
 def approve(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -49,9 +49,9 @@ WHERE t.ordinal > :after
   AND (CAST(:state AS text) IS NULL OR t.state = :state)
   AND (CAST(:kind AS text) IS NULL OR t.kind = :kind)
   AND (CAST(:account AS text) IS NULL OR t.accounts @> ARRAY[CAST(:account AS text)])
+  AND (CAST(:acted_for AS text) IS NULL OR t.accounts @> ARRAY[CAST(:acted_for AS text)]
+       AND t.accounts[1] = :acted_for AND cardinality(t.accounts) <= 2)
   AND (CAST(:proposer AS text) IS NULL OR t.proposed_by = :proposer)
-  AND (CAST(:province AS text) IS NULL OR EXISTS (
-      SELECT FROM unnest(t.accounts) AS a WHERE responsible_province(a, :day) = :province))
 ORDER BY t.ordinal LIMIT :limit
 """)
 
@@ -74,8 +74,8 @@ class Wanted:
     state: str | None = None
     kind: str | None = None
     account: str | None = None
+    acted_for: str | None = None
     proposer: str | None = None
-    province: str | None = None
 
 
 def insert(connection: Connection, task: Task) -> None:
@@ -121,16 +121,9 @@ def say(connection: Connection, task: Task, decision: Decision) -> None:
     connection.execute(SAY, row | {"at": decision.at})
 
 
-def page(connection: Connection, wanted: Wanted, *, day: date, after: int, limit: int) -> list[Task]:
+def page(connection: Connection, wanted: Wanted, *, after: int, limit: int) -> list[Task]:
     """Return tasks in the order in which they were proposed, from the one after the cursor."""
-    asked = {
-        "state": wanted.state,
-        "kind": wanted.kind,
-        "account": wanted.account,
-        "proposer": wanted.proposer,
-        "province": wanted.province,
-    }
-    rows = connection.execute(PAGE, asked | {"day": day, "after": after, "limit": limit}).mappings()
+    rows = connection.execute(PAGE, asdict(wanted) | {"after": after, "limit": limit}).mappings()
     return [_task(row) for row in rows]
 
 

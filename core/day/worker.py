@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
@@ -14,6 +15,7 @@ from prometheus_client import start_http_server
 from core.bank.client import BankClient, BankUnavailableError
 from core.day import store, transitions
 from core.day.arrows import ARROWS, Parties
+from core.day.chores import Chore, Housekeeper
 from core.day.counterparty import ExchangeFiles, ExchangeUnavailableError
 from core.day.gauges import Gauges
 from core.day.rules import State
@@ -47,10 +49,19 @@ class Worker:
     """Looks at every unfinished day and takes its next arrow; any number of workers may do so at once."""
 
     parties: Parties
+    chores: Sequence[Chore] = ()
     _patience: dict[date, Patience] = field(default_factory=dict)
+    _housekeeper: Housekeeper = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._housekeeper = Housekeeper(self.parties.engine, self.parties.worker, self.chores)
 
     def tick(self) -> bool:
-        """Go once over the unfinished days, oldest first; True when something moved."""
+        """Go once over the unfinished days, oldest first, and over the chores; True when something moved."""
+        moved = self._days()
+        return self._housekeeper.tick() or moved
+
+    def _days(self) -> bool:
         days = read(self.parties.engine, store.unfinished)
         self._patience = {d.day: p for d in days if (p := self._patience.get(d.day)) and p.state is d.state}
         moved = [self._step_alone(found.day, found.state) for found in days]
@@ -132,7 +143,7 @@ def run(worker: Worker, gauges: Gauges, stop: threading.Event) -> None:
             stop.wait(POLL_S)
 
 
-def worker_of(facts: Settings) -> Worker:
+def worker_of(facts: Settings, chores: Sequence[Chore] = ()) -> Worker:
     """Build the worker of this deployment."""
     name = f"settle@{facts.node}"
     parties = Parties(
@@ -141,11 +152,11 @@ def worker_of(facts: Settings) -> Worker:
         banks={bank: BankClient.at(bank, url) for bank, url in sorted(facts.banks.items())},
         worker=name,
     )
-    return Worker(parties)
+    return Worker(parties, chores)
 
 
-def main() -> None:
-    """Run the settle process of this node until SIGTERM."""
+def main(chores: Sequence[Chore] = ()) -> None:
+    """Run the settle process of this node until SIGTERM; ``chores`` is what it does beside the days."""
     facts = settings()
     bind_service("settle", node=facts.node, site=facts.site)
     host, _, port = facts.metrics_listen.rpartition(":")
@@ -160,6 +171,6 @@ def main() -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
-    worker = worker_of(facts)
+    worker = worker_of(facts, chores)
     log.info("settle_started", banks=sorted(facts.banks), lines=sorted(facts.lines))
     run(worker, Gauges(worker.parties.engine), stop)

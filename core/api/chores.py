@@ -1,0 +1,36 @@
+"""What the settle process does beside the market days: every executor of a delayed task is known up here."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import Connection
+
+from core.api import store
+from core.api.commands import EXECUTORS, UNDOERS
+from core.approvals import service as approvals
+from core.approvals.rules import Caller
+from core.audit import store as audit
+from core.day import worker
+from core.day.chores import Chore
+
+
+def _settle_task(connection: Connection, caller: Caller, task_id: str) -> str | None:
+    store.enter(connection)  # a task carried out here is a group of one: it meets no other group half way
+    return approvals.settle(connection, caller, task_id, executors=EXECUTORS, undoers=UNDOERS)
+
+
+def _loose(connection: Connection) -> Sequence[str]:
+    return ["audit"] if audit.is_loose(connection) else []
+
+
+def _seal(connection: Connection, _caller: Caller, _item: str) -> int:
+    return audit.seal(connection)
+
+
+CHORES = (Chore("task", approvals.due, _settle_task), Chore("audit", _loose, _seal))
+
+
+def main() -> None:
+    """Run the settle process of this node until SIGTERM."""
+    worker.main(CHORES)
