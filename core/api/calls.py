@@ -107,6 +107,8 @@ class Call:
             key=_checked(self.key),
             fingerprint=strict.fingerprint(self.method, self.path, body),
             run=partial(_run, command, self.caller, whole),
+            run_all=command.run_all,
+            asked=(self.caller, whole),
             places=command.places(whole),
             alone=command.alone,
         )

@@ -19,6 +19,7 @@ from core.surrender import service as surrender
 
 Body = Mapping[str, Any]
 Service = Callable[[Connection, Caller, Body], Answer | Refused]
+GroupService = Callable[[Connection, Sequence[tuple[Caller, Body]]], Sequence[Answer | Refused]]
 
 EXECUTORS: Mapping[str, approvals.Executor] = {
     **accounts.EXECUTORS,
@@ -38,6 +39,8 @@ class Command:
     """One kind of write; each is a constant beside its route."""
 
     run: Service
+    run_all: GroupService | None = None
+    """Carries out many at once, to the same end as one by one; the queue then writes them as one."""
     places: Callable[[Body], Sequence[Place]] = _no_places
     alone: bool = False
     """It books balances that its body does not name, or very many."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -28,6 +29,10 @@ class Write:
     key: str
     fingerprint: bytes
     run: Callable[[Connection], Answer | Refused]
+    run_all: Callable[[Connection, Sequence[Any]], Sequence[Answer | Refused]] | None = None
+    """Carries out many requests at once, in their order; those that name the same function are given to it together."""
+    asked: Any = None
+    """What ``run_all`` is given of this request."""
     places: Sequence[Place] = ()
     """The balances it will change. The group locks those of all its requests first, in the ledger's order."""
     alone: bool = False
@@ -47,13 +52,30 @@ def decide(connection: Connection, group: Sequence[Write | Inquiry]) -> list[Ans
     """Answer each request of the group in arrival order, and record what is new."""
     store.enter(connection)
     book = _Book(store.load(connection, {(item.caller, item.key) for item in group}))
+    runs = _runs(group, book)
     places = [place for item in group if isinstance(item, Write) for place in item.places]
-    if places:
+    if places and len(runs) > 1:  # a run alone locks by itself, in the same order
         ledger.lock_balances(connection, places)
-    answers = [book.carry_out(connection, item) if isinstance(item, Write) else book.inquire(item) for item in group]
+    answers = [answer for run in runs for answer in book.serve(connection, run)]
     store.save(connection, book.fresh)
     store.touch(connection, sorted(book.repeated))
     return answers
+
+
+def _runs(group: Sequence[Write | Inquiry], book: _Book) -> list[list[Write | Inquiry]]:
+    """Part the group, in its order: runs of new requests that one function carries out together, others alone."""
+    runs: list[list[Write | Inquiry]] = []
+    keys: set[tuple[str, str]] = set()
+    together: object = None
+    for item in group:
+        own = item.run_all if isinstance(item, Write) and not book.knows(item) else None
+        if own is None or own is not together or (item.caller, item.key) in keys:
+            runs.append([])
+            keys.clear()
+        runs[-1].append(item)
+        keys.add((item.caller, item.key))
+        together = own
+    return runs
 
 
 class _Book:
@@ -65,6 +87,21 @@ class _Book:
             self._known[row.caller, row.key][row.route] = row
         self.fresh: list[Recorded] = []
         self.repeated: set[tuple[str, str, str]] = set()
+
+    def knows(self, item: Write | Inquiry) -> bool:
+        """Tell whether anything is recorded under the caller's key."""
+        return (item.caller, item.key) in self._known
+
+    def serve(self, connection: Connection, run: Sequence[Write | Inquiry]) -> list[Answer]:
+        """Answer one run: many new requests of one kind, or a single one of any."""
+        writes = [item for item in run if isinstance(item, Write)]
+        if not writes:
+            return [self.inquire(item) for item in run if isinstance(item, Inquiry)]
+        first = writes[0]
+        if first.run_all is None or self.knows(first):
+            return [self.carry_out(connection, first)]
+        ends = first.run_all(connection, [write.asked for write in writes])
+        return [self._note(write, end) for write, end in zip(writes, ends, strict=True)]
 
     def carry_out(self, connection: Connection, write: Write) -> Answer:
         routes = self._known[write.caller, write.key]
@@ -83,6 +120,9 @@ class _Book:
             end = write.run(connection)
         except RefusedError as error:
             end = error.refused
+        return self._note(write, end)
+
+    def _note(self, write: Write, end: Answer | Refused) -> Answer:
         answer = answer_of(end) if isinstance(end, Refused) else end
         self._record(
             Recorded(

@@ -36,6 +36,8 @@ def order(desk: Desk) -> Callable[..., Write]:
             key=key,
             fingerprint=key.encode(),
             run=lambda connection: command.run(connection, SOMEBODY, body),
+            run_all=command.run_all,
+            asked=(SOMEBODY, body),
             places=command.places(body),
         )
 

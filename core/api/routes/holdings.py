@@ -35,7 +35,11 @@ def _both_sides(body: Mapping[str, Any]) -> Sequence[Place]:
 
 ALLOCATE = Command(allocation.propose, alone=True)
 TRANSFER = {
-    allowed: Command(partial(transfers.transfer, free_transfers=allowed), places=_both_sides)
+    allowed: Command(
+        run=partial(transfers.transfer, free_transfers=allowed),
+        run_all=partial(transfers.transfer_all, free_transfers=allowed),
+        places=_both_sides,
+    )
     for allowed in (True, False)
 }
 SURRENDER = Command(surrender_service.propose, alone=True)
