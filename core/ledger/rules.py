@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeGuard
 
 from core.quantities import CASH, MAX_AMOUNT
+from core.refusals import Reason, Refused
 
 ISSUANCE = "S00-00000001-53"
 CLEARING = "S00-00000002-50"
@@ -27,6 +28,9 @@ FROZEN = "frozen"
 PENDING_SURRENDER = "pending_surrender"
 RESTRICTED = "restricted"
 SYSTEM = "system"
+
+HOLD_BUCKETS = frozenset({LOCKED, PLEDGED, FROZEN, PENDING_SURRENDER, RESTRICTED})
+"""Where an amount that is available can be set aside."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class Transfer:
     amount: int
     type: str
     reference: str
+    reverses: str | None = None
+    """The transfer that this one takes back: whole, and nothing is taken back twice."""
 
     def __post_init__(self) -> None:
         if not is_amount(self.amount):
@@ -61,6 +67,10 @@ class Transfer:
             raise ValueError(f"a transfer moves one asset, got {self.debit.asset} and {self.credit.asset}")
         if self.debit == self.credit:
             raise ValueError(f"a transfer has two sides, got {self.debit} twice")
+
+    def mirror(self, number: str, *, kind: str, reference: str) -> Transfer:
+        """Return the transfer that takes this one back."""
+        return Transfer(number, self.credit, self.debit, self.amount, kind, reference, self.id)
 
 
 def place_of(owner: str, asset: str, bucket: str = AVAILABLE) -> Place:
@@ -85,3 +95,44 @@ def is_amount(value: object) -> TypeGuard[int]:
 def fits(balance: int, amount: int) -> bool:
     """Tell whether a balance can take in an amount and still be a number the ledger can write."""
     return balance + amount <= MAX_AMOUNT
+
+
+def refuse_overflow(balances: Mapping[Place, int], deltas: Mapping[Place, int]) -> Refused | None:
+    """Refuse what would make a balance, even an overdrawn one, a number that the ledger cannot write.
+
+    As the counter-accounts of the outside world bear the sum of all others, this bounds every sum of balances too.
+    """
+    for place, delta in sorted(deltas.items(), key=lambda item: (item[0].owner, item[0].asset, item[0].bucket)):
+        if abs(balances[place] + delta) > MAX_AMOUNT:
+            return Refused(Reason.QUANTITY_INVALID, f"{place.owner}: more {place.asset} than the ledger can write.")
+    return None
+
+
+def refuse_shortage(balances: Mapping[Place, int], deltas: Mapping[Place, int]) -> Refused | None:
+    """Refuse what would make a balance negative that may not be."""
+    for place, delta in sorted(deltas.items(), key=lambda item: (item[0].owner, item[0].asset, item[0].bucket)):
+        if delta < 0 and balances[place] + delta < 0 and not place.may_overdraw:
+            reason = Reason.INSUFFICIENT_CASH if place.asset == CASH else Reason.INSUFFICIENT_UNITS
+            return Refused(reason, f"{place.owner}, {place.bucket}: {balances[place]}.")
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A transfer that is booked, and what stands in the way of reversing it."""
+
+    transfer: Transfer
+    reversed_by: str | None
+    of_hold: bool
+    """It set an amount aside or took it back: the hold says what becomes of it."""
+
+
+def refuse_reversal(number: str, recorded: Recorded | None) -> Refused | None:
+    """Refuse to reverse what is not there, what is a reversal itself, and what was reversed before."""
+    if recorded is None:
+        return Refused(Reason.TRANSFER_UNKNOWN, number)
+    if recorded.transfer.reverses is not None or recorded.of_hold:
+        return Refused(Reason.NOT_REVERSIBLE, number)
+    if recorded.reversed_by is not None:
+        return Refused(Reason.TRANSFER_REVERSED, f"{number} by {recorded.reversed_by}")
+    return None

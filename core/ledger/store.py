@@ -1,16 +1,28 @@
-"""The ledger's tables: balances, immutable transfers and the hash chain over their batches."""
+"""The ledger's tables: balances, and the immutable transfers that move them."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection, text
 
 from core.db.transaction import driver_of
-from core.ledger.rules import BANK, ISSUANCE, Place, Transfer, net
-from core.quantities import CASH
+from core.ledger import chain
+from core.ledger.rules import (
+    BANK,
+    ISSUANCE,
+    Place,
+    Recorded,
+    Transfer,
+    net,
+    refuse_overflow,
+    refuse_reversal,
+    refuse_shortage,
+)
+from core.quantities import CASH, MAX_AMOUNT
+from core.refusals import Reason, Refused, RefusedError
 
 CREATE_PLACES = text("""
 INSERT INTO ledger_account (owner, asset, bucket, overdraft)
@@ -35,27 +47,11 @@ FROM unnest(CAST(:ids AS bigint[]), CAST(:deltas AS bigint[])) AS n (id, delta) 
 
 INSERT_TRANSFERS = text("""
 WITH fresh AS MATERIALIZED (SELECT nextval('batch_number') AS batch)
-INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, market_day)
-SELECT id, (SELECT batch FROM fresh), position, debit, credit, asset, amount, type, reference, :market_day
+INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, reverses, market_day)
+SELECT id, (SELECT batch FROM fresh), position, debit, credit, asset, amount, type, reference, reverses, :market_day
 FROM unnest(CAST(:ids AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]), CAST(:assets AS text[]),
-            CAST(:amounts AS bigint[]), CAST(:types AS text[]), CAST(:references AS text[]))
-    WITH ORDINALITY AS t (id, debit, credit, asset, amount, type, reference, position)
-""")
-
-# The counter's row lock lines up all who write the ledger, so it comes last, when rows and their hash are there.
-TAKE_SEQ = text("""
-WITH own AS MATERIALIZED (
-    SELECT batch, count(*) AS transfers, sha256(string_agg(line, ''::bytea ORDER BY position)) AS rows_hash
-    FROM transfer_line WHERE batch = (SELECT currval('batch_number')) GROUP BY batch)
-UPDATE counter SET next = next + 1 FROM own WHERE name = 'batch'
-RETURNING next - 1 AS seq, batch, transfers, rows_hash
-""")
-
-# A statement of its own after TAKE_SEQ: only then does its snapshot see the batch that the counter waited for.
-EXTEND_CHAIN = text("""
-INSERT INTO ledger_batch (seq, batch, market_day, transfers, hash)
-SELECT :seq, :batch, :market_day, :transfers, sha256(
-    coalesce((SELECT hash FROM ledger_batch WHERE seq = :seq - 1), decode(repeat('00', 32), 'hex')) || :rows_hash)
+            CAST(:amounts AS bigint[]), CAST(:types AS text[]), CAST(:references AS text[]), CAST(:reverses AS text[]))
+    WITH ORDINALITY AS t (id, debit, credit, asset, amount, type, reference, reverses, position)
 """)
 
 STAGE = text("""
@@ -92,8 +88,8 @@ ON CONFLICT (owner, asset, bucket) DO NOTHING
 """)
 
 LOCK_STAGED_PLACES = text("""
-SELECT count(*) FROM (
-    SELECT a.id FROM staged_net n JOIN ledger_account a USING (owner, asset, bucket)
+SELECT count(*) FILTER (WHERE abs(after) > :most) FROM (
+    SELECT a.balance + n.delta AS after FROM staged_net n JOIN ledger_account a USING (owner, asset, bucket)
     ORDER BY a.id FOR NO KEY UPDATE OF a) AS locked
 """)
 
@@ -129,7 +125,8 @@ page AS MATERIALIZED (
     SELECT b.seq, t.* FROM own t JOIN ledger_batch b USING (batch)
     WHERE (b.seq, t.position) > (:batch, :position)
     ORDER BY b.seq, t.position LIMIT :limit)
-SELECT p.seq AS batch, p.position, p.id, d.owner AS giver, c.owner AS taker, p.asset, p.amount, p.type, p.market_day
+SELECT p.seq AS batch, p.position, p.id, d.owner AS giver, c.owner AS taker, p.asset, p.amount, p.type, p.reference,
+       p.reverses, p.market_day
 FROM page p
 JOIN ledger_account d ON d.id = p.debit
 JOIN ledger_account c ON c.id = p.credit
@@ -148,20 +145,15 @@ LEFT JOIN (SELECT account, sum(delta) AS total
 WHERE a.balance <> coalesce(h.total, 0) ORDER BY a.id
 """)
 
-# Numbers come from the counter, so that a last batch cut off leaves a hole too.
-BROKEN_BATCHES = text("""
-WITH expected AS (
-    SELECT batch, count(*) AS transfers, sha256(string_agg(line, ''::bytea ORDER BY position)) AS rows_hash
-    FROM transfer_line GROUP BY batch)
-SELECT DISTINCT coalesce(number, b.seq, e.batch) AS seq
-FROM generate_series(1, (SELECT next - 1 FROM counter WHERE name = 'batch')) AS number
-FULL JOIN ledger_batch b ON b.seq = number
-FULL JOIN expected e ON e.batch = b.batch
-LEFT JOIN ledger_batch p ON p.seq = b.seq - 1
-WHERE number IS NULL OR b.seq IS NULL OR b.transfers <> coalesce(e.transfers, 0)
-   OR b.hash <> sha256(coalesce(p.hash, decode(repeat('00', 32), 'hex'))
-                       || coalesce(e.rows_hash, sha256(''::bytea)))
-ORDER BY seq
+FIND = text("""
+SELECT t.id, t.asset, t.amount, t.type, t.reference, t.reverses, d.owner AS debit_owner, d.bucket AS debit_bucket,
+       c.owner AS credit_owner, c.bucket AS credit_bucket, r.id AS reversed_by,
+       EXISTS (SELECT FROM ledger_hold WHERE booked = t.id OR voided_by = t.id) AS of_hold
+FROM transfer t
+JOIN ledger_account d ON d.id = t.debit
+JOIN ledger_account c ON c.id = t.credit
+LEFT JOIN transfer r ON r.reverses = t.id
+WHERE t.id = ANY(CAST(:ids AS text[]))
 """)
 
 
@@ -180,7 +172,9 @@ class Booked:
     """A transfer as it stands in the ledger, between owners."""
 
     batch: int
-    """The place of its batch in the chain: batches count there in the order in which they were committed."""
+    """The place of its batch in the chain: batches count there in the order in which they were committed.
+
+    It is what links transfers: those of one batch were booked together or not at all."""
     position: int
     id: str
     giver: str
@@ -188,17 +182,24 @@ class Booked:
     asset: str
     amount: int
     type: str
+    reference: str
+    reverses: str | None
     market_day: date
 
 
 def post(connection: Connection, transfers: Sequence[Transfer], *, market_day: date) -> None:
-    """Book a few transfers as one batch; a balance that would turn negative breaks the database's CHECK.
+    """Book a few transfers as one batch: all of them or none, which is what links them.
 
+    A balance that would turn negative breaks the database's CHECK; RefusedError for one that would be too large.
     Ledger accounts are locked in the order of their ids and the chain's counter last, so that writers queue
     and never deadlock.
     """
     if transfers:
-        found = lock(connection, list(net(transfers)), create=True)
+        deltas = net(transfers)
+        found = lock(connection, list(deltas), create=True)
+        refused = refuse_overflow({place: balance for place, (_, balance) in found.items()}, deltas)
+        if refused is not None:
+            raise RefusedError(refused)
         book(connection, transfers, {place: number for place, (number, _) in found.items()}, market_day=market_day)
 
 
@@ -217,15 +218,67 @@ def book(connection: Connection, transfers: Sequence[Transfer], ids: Mapping[Pla
         "amounts": [t.amount for t in transfers],
         "types": [t.type for t in transfers],
         "references": [t.reference for t in transfers],
+        "reverses": [t.reverses for t in transfers],
     }
     connection.execute(INSERT_TRANSFERS, rows | {"market_day": market_day})
-    _extend_chain(connection, market_day)
+    chain.extend(connection, market_day)
 
 
-def _extend_chain(connection: Connection, market_day: date) -> None:
-    """Append the batch just inserted to the chain."""
-    taken = connection.execute(TAKE_SEQ).mappings().one()
-    connection.execute(EXTEND_CHAIN, {**taken, "market_day": market_day})
+def reverse(
+    connection: Connection,
+    transfer_ids: Sequence[str],
+    *,
+    id_of: Callable[[str], str],
+    kind: str,
+    reference: str,
+    market_day: date,
+) -> list[Transfer] | Refused:
+    """Take booked transfers back, all or none, each whole and once; return the transfers that do.
+
+    ``id_of`` names the reversal of each. Refused when one of them is unknown, was taken back before, is a reversal or
+    belongs to a hold, or when what they gave is no longer there.
+    """
+    booked = recorded(connection, transfer_ids)
+    refused = _refuse_reversals(transfer_ids, booked)
+    if refused is not None:
+        return refused
+    mirrors = [booked[n].transfer.mirror(id_of(n), kind=kind, reference=reference) for n in transfer_ids]
+    deltas = net(mirrors)
+    balances = lock_balances(connection, list(deltas), create=True)
+    # Again: whoever reversed one of them meanwhile had these balances, and has let go of them.
+    refused = _refuse_reversals(transfer_ids, recorded(connection, transfer_ids)) or refuse_shortage(balances, deltas)
+    if refused is not None:
+        return refused
+    post(connection, mirrors, market_day=market_day)
+    return mirrors
+
+
+def _refuse_reversals(transfer_ids: Sequence[str], booked: Mapping[str, Recorded]) -> Refused | None:
+    if len(set(transfer_ids)) < len(transfer_ids):
+        raise ValueError(f"a transfer is named twice: {transfer_ids}")
+    found = (refuse_reversal(number, booked.get(number)) for number in transfer_ids)
+    return next((refused for refused in found if refused is not None), None)
+
+
+def recorded(connection: Connection, transfer_ids: Sequence[str]) -> dict[str, Recorded]:
+    """Return the transfers of these ids that are booked."""
+    rows = connection.execute(FIND, {"ids": list(transfer_ids)})
+    return {
+        row.id: Recorded(
+            Transfer(
+                row.id,
+                Place(row.debit_owner, row.asset, row.debit_bucket),
+                Place(row.credit_owner, row.asset, row.credit_bucket),
+                row.amount,
+                row.type,
+                row.reference,
+                row.reverses,
+            ),
+            row.reversed_by,
+            row.of_hold,
+        )
+        for row in rows
+    }
 
 
 def lock_balances(connection: Connection, places: Sequence[Place], *, create: bool = False) -> dict[Place, int]:
@@ -283,16 +336,29 @@ def post_staged(connection: Connection, *, market_day: date) -> int:
 
     Only the final balances are checked: within one batch, money in and money out meet. They are locked after the rows
     are in; a collision over a place that is new to both writers is a deadlock, which the caller runs again.
+    RefusedError, with nothing booked, where a balance would be too large.
     """
     connection.execute(ANALYZE_STAGED)
     connection.execute(NET_STAGED)
     connection.execute(CREATE_STAGED_PLACES, _counter_accounts())
+    try:
+        with connection.begin_nested():
+            posted = _post_rows(connection, market_day)
+    except RefusedError:
+        connection.execute(DROP_STAGED)
+        raise
+    connection.execute(DROP_STAGED)
+    return posted
+
+
+def _post_rows(connection: Connection, market_day: date) -> int:
     posted = connection.execute(INSERT_STAGED_TRANSFERS, {"market_day": market_day}).rowcount
     if posted:  # nobody waits for the rows, which take seconds; from here on others may have to
-        connection.execute(LOCK_STAGED_PLACES)
+        beyond = connection.execute(LOCK_STAGED_PLACES, {"most": MAX_AMOUNT}).scalar_one()
+        if beyond:
+            raise RefusedError(Refused(Reason.QUANTITY_INVALID, f"{beyond} balances more than the ledger can write."))
         connection.execute(CHANGE_STAGED_BALANCES)
-        _extend_chain(connection, market_day)
-    connection.execute(DROP_STAGED)
+        chain.extend(connection, market_day)
     return posted
 
 
@@ -317,9 +383,6 @@ def drifted(connection: Connection) -> list[Place]:
     return [Place(*row) for row in connection.execute(DRIFTED)]
 
 
-def verify_chain(connection: Connection) -> list[int]:
-    """Recompute the chain and return the batches that are missing, extra or not what their hash says.
-
-    A batch is named by its place in the chain; rows that belong to none, by the number they carry.
-    """
-    return [seq for (seq,) in connection.execute(BROKEN_BATCHES)]
+def verify_chain(connection: Connection, watch: chain.Watch | None = None) -> list[int]:
+    """Recompute the hash chain and return the batches that are not as they were booked."""
+    return chain.broken_batches(connection, watch)

@@ -61,14 +61,17 @@ def test_the_chain_is_the_published_one(engine: Engine) -> None:
     with engine.begin() as connection:
         store.post(connection, [issue(1), issue(2, 7)], market_day=DAY)
         post_staged(connection, [issue(3, 9)])
-        debit, credit = connection.execute(text("SELECT debit, credit FROM transfer WHERE id = 'i1'")).one()
         stored = list(connection.execute(text("SELECT hash FROM ledger_batch ORDER BY seq")).scalars())
 
     def row(number: int, amount: int) -> bytes:
-        return f"i{number}|{debit}|{credit}|{CEA}|{amount}|ISSUE|2021-07-16\n".encode()
+        places = "S00-00000001-53|system|S00-00000002-50|system"
+        return f"2:i{number}|{places}|{CEA}|{amount}|ISSUE|2021-07-16|4:test|0:\n".encode()
 
-    first = hashlib.sha256(bytes(32) + hashlib.sha256(row(1, 100) + row(2, 7)).digest()).digest()
-    second = hashlib.sha256(first + hashlib.sha256(row(3, 9)).digest()).digest()
+    def sha256(content: bytes) -> bytes:
+        return hashlib.sha256(content).digest()
+
+    first = sha256(bytes(32) + sha256(sha256(row(1, 100) + row(2, 7))))
+    second = sha256(first + sha256(sha256(row(3, 9))))
     assert stored == [first, second]
 
 

@@ -1,0 +1,91 @@
+"""The hash chain over the ledger's batches: made when they are booked, recomputed when somebody asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import date
+
+from sqlalchemy import Connection, text
+
+PAGE = 1000
+"""Batches looked at in one statement."""
+
+Watch = Callable[[int, int], None]
+"""Is told how many of how many batches are done."""
+
+# The counter's row lock lines up all who write the ledger, so it comes last, when rows and their hash are there.
+TAKE_SEQ = text("""
+WITH own AS MATERIALIZED (
+    SELECT batch, sum(rows)::bigint AS transfers, sha256(string_agg(block, ''::bytea ORDER BY nth)) AS rows_hash
+    FROM (SELECT batch, (position - 1) / 1000 AS nth, count(*) AS rows,
+                 sha256(string_agg(line, ''::bytea ORDER BY position)) AS block
+          FROM chain_line WHERE batch = (SELECT currval('batch_number')) GROUP BY batch, nth) AS blocks
+    GROUP BY batch)
+UPDATE counter SET next = next + 1 FROM own WHERE name = 'batch'
+RETURNING next - 1 AS seq, batch, transfers, rows_hash
+""")
+
+# A statement of its own after TAKE_SEQ: only then does its snapshot see the batch that the counter waited for.
+EXTEND = text("""
+INSERT INTO ledger_batch (seq, batch, market_day, transfers, form, hash)
+SELECT :seq, :batch, :market_day, :transfers, 2, sha256(
+    coalesce((SELECT hash FROM ledger_batch WHERE seq = :seq - 1), decode(repeat('00', 32), 'hex')) || :rows_hash)
+""")
+
+LENGTH = text("SELECT next - 1 FROM counter WHERE name = 'batch'")
+
+# Numbers come from the counter, so that a last batch cut off leaves a hole too. Rows of form 1 are one block, not
+# hashed again. An order that stays the same under other positions is no excuse for them.
+BROKEN = text("""
+WITH blocks AS (
+    SELECT b.seq, b.form, CASE b.form WHEN 1 THEN 0 ELSE (l.position - 1) / 1000 END AS nth, count(*) AS rows,
+           max(l.position) AS last, sha256(string_agg(l.line, ''::bytea ORDER BY l.position)) AS block
+    FROM ledger_batch b JOIN chain_line l USING (batch)
+    WHERE b.seq BETWEEN :first AND :last GROUP BY b.seq, b.form, nth),
+expected AS (
+    SELECT seq, sum(rows) AS transfers, max(last) AS last,
+           CASE form WHEN 1 THEN (array_agg(block))[1]
+                     ELSE sha256(string_agg(block, ''::bytea ORDER BY nth)) END AS rows_hash
+    FROM blocks GROUP BY seq, form)
+SELECT number
+FROM generate_series(CAST(:first AS bigint), CAST(:last AS bigint)) AS number
+LEFT JOIN ledger_batch b ON b.seq = number
+LEFT JOIN expected e ON e.seq = number
+LEFT JOIN ledger_batch p ON p.seq = number - 1
+WHERE b.seq IS NULL OR b.transfers <> coalesce(e.transfers, 0) OR e.last <> b.transfers
+   OR b.hash <> sha256(coalesce(p.hash, decode(repeat('00', 32), 'hex'))
+                       || coalesce(e.rows_hash, sha256(''::bytea)))
+ORDER BY number
+""")
+
+STRAY = text("""
+SELECT seq FROM ledger_batch WHERE seq < 1 OR seq >= (SELECT next FROM counter WHERE name = 'batch')
+UNION SELECT batch FROM transfer t WHERE NOT EXISTS (SELECT FROM ledger_batch b WHERE b.batch = t.batch)
+""")
+
+
+def extend(connection: Connection, market_day: date) -> None:
+    """Append the batch that was just inserted; what is hashed is what stands in the tables."""
+    taken = connection.execute(TAKE_SEQ).mappings().one()
+    connection.execute(EXTEND, {**taken, "market_day": market_day})
+
+
+def length(connection: Connection) -> int:
+    """Return how many batches the chain has."""
+    found: int = connection.execute(LENGTH).scalar_one()
+    return found
+
+
+def broken_batches(connection: Connection, watch: Watch | None = None) -> list[int]:
+    """Recompute the chain and return the batches that are missing, extra or not what their hash says.
+
+    A batch is named by its place in the chain; rows that belong to none, by the number they carry.
+    """
+    last = length(connection)
+    broken: set[int] = set()
+    for first in range(1, last + 1, PAGE):
+        until = min(first + PAGE - 1, last)
+        broken.update(connection.execute(BROKEN, {"first": first, "last": until}).scalars())
+        if watch is not None:
+            watch(until, last)
+    return sorted(broken.union(connection.execute(STRAY).scalars()))
