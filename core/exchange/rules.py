@@ -1,7 +1,8 @@
 """What a trade must satisfy, and the six control totals that prove a day complete.
 
 Precedence: a trade after the end marker is not looked at further; else the first check that fails is the reason, in
-the order of ``judge``: form, day, hours, buyer, seller, product, amount, limits, size, and then the day's other trades.
+the order of ``judge``: form, day, hours, buyer, seller, product, amount, tick, limits, size, and then the day's other
+trades. Hours, products, tick, limits and sizes are the day's market rules, read once when its stream is opened.
 
 Control totals cover every number received, accepted or refused, exactly as received, from the canonical row alone:
 ``new_count`` counts kind N and ``changed_count`` everything else (together they are ``last_seq``); quantity per product
@@ -15,39 +16,29 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date
+from datetime import date, time
 from functools import lru_cache
 from typing import Any
 
-from core.quantities import MAX_AMOUNT, half_up
+from core.parameters.rules import MarketRules
+from core.quantities import MAX_AMOUNT
 from core.refusals import Reason
 
-LISTED_BELOW_T = 100_000
-"""Listed trades stay below this, block trades reach it."""
-LISTED_LIMIT_PCT, BLOCK_LIMIT_PCT = 10, 30
 FIELDS = 13
 HASH_0 = bytes(32)
 TIME_LENGTH = len("20210716-01:30:00.123")
-MORNING, AFTERNOON = ("01:30:00.000", "03:30:00.000"), ("05:00:00.000", "07:00:00.000")
-"""9:30-11:30 and 13:00-15:00 in Shanghai, in UTC: no summer time there, and the same date; both ends included."""
-HOURS = {"listed": (MORNING, AFTERNOON), "block": (AFTERNOON,)}
+UTC_BEFORE_MARKET_H = 8
+"""Hours between the market's wall and UTC, which messages carry: no summer time there, and the same date from 8 on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Limits:
-    """The prices a product may trade at on a day, both ends included, in fen."""
+class Bounds:
+    """What a trade of one product in one mode keeps on a day; every end is included."""
 
-    listed_low: int
-    listed_high: int
-    block_low: int
-    block_high: int
-
-    @classmethod
-    def of_previous_close(cls, fen: int) -> Limits:
-        """Derive the day's limits; rounding to the tick comes before comparing, else legal days fail."""
-        low, high = LISTED_LIMIT_PCT, BLOCK_LIMIT_PCT
-        bounds = [half_up(fen * (100 + change), 100) for change in (-low, low, -high, high)]
-        return cls(*bounds)
+    low_fen: int
+    high_fen: int
+    least_t: int
+    most_t: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +47,29 @@ class Market:
 
     day: date
     appl_id: str
-    limits: Mapping[str, Limits]
+    tick_fen: int
+    hours: Mapping[str, Sequence[tuple[str, str]]]
+    """By mode, in UTC as messages write it; both ends included."""
+    bounds: Mapping[str, Mapping[str, Bounds]]
+    """By product and mode."""
+
+    @classmethod
+    def of(cls, rules: MarketRules, appl_id: str, previous_close_fen: Mapping[str, int]) -> Market:
+        """Put a day's rules around the closes from which its products start."""
+        hours = {name: [(_utc(start), _utc(end)) for start, end in mode.sessions] for name, mode in rules.modes.items()}
+        bounds = {
+            product: {
+                name: Bounds(limits.low_fen, limits.high_fen, mode.least_t, mode.most_t or MAX_AMOUNT)
+                for name, mode in rules.modes.items()
+                for limits in [rules.limits_of(product, name, close)]
+            }
+            for product, close in previous_close_fen.items()
+        }
+        return cls(rules.day, appl_id, rules.tick_fen, hours, bounds)
+
+
+def _utc(moment: time) -> str:
+    return f"{moment.hour - UTC_BEFORE_MARKET_H:02d}:{moment.minute:02d}:00.000"
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,7 +146,7 @@ def _look(  # noqa: PLR0911  # one return a rule, in the order of precedence
         return Reason.TRADE_INVALID
     if date_ != day or time[:8] != day:
         return Reason.TRADE_DAY
-    if not any(first <= time[9:] <= last for first, last in HOURS[mode]):
+    if not any(first <= time[9:] <= last for first, last in market.hours.get(mode, ())):
         return Reason.TRADE_HOURS
     if buyer not in open_accounts:
         return Reason.TRADE_BUYER
@@ -141,10 +154,10 @@ def _look(  # noqa: PLR0911  # one return a rule, in the order of precedence
         return Reason.TRADE_SELLER
     if buyer == seller:
         return Reason.TRADE_SELF
-    limits = market.limits.get(product)
-    if limits is None:
+    bounds = market.bounds.get(product)
+    if bounds is None:
         return Reason.TRADE_PRODUCT
-    return _look_at_numbers(mode, int(quantity), int(price), int(amount), limits)
+    return _look_at_numbers(int(quantity), int(price), int(amount), bounds[mode], market.tick_fen)
 
 
 def _is_whole(trade_id: str, kind: str, mode: str, quantity: str, price: str, amount: str, time: str) -> bool:
@@ -169,14 +182,14 @@ def is_plain_positive(text: str) -> bool:
     return is_plain(text) and text != "0" if text else False
 
 
-def _look_at_numbers(mode: str, quantity: int, price: int, amount: int, limits: Limits) -> Reason | None:
+def _look_at_numbers(quantity: int, price: int, amount: int, bounds: Bounds, tick_fen: int) -> Reason | None:
     if amount != quantity * price or amount > MAX_AMOUNT:
         return Reason.TRADE_AMOUNT
-    listed = mode == "listed"
-    low, high = (limits.listed_low, limits.listed_high) if listed else (limits.block_low, limits.block_high)
-    if not low <= price <= high:
+    if price % tick_fen:
+        return Reason.TRADE_TICK
+    if not bounds.low_fen <= price <= bounds.high_fen:
         return Reason.TRADE_LIMIT
-    if (quantity < LISTED_BELOW_T) is not listed:
+    if not bounds.least_t <= quantity <= bounds.most_t:
         return Reason.TRADE_SIZE
     return None
 

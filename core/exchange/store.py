@@ -14,7 +14,8 @@ from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.expression import bindparam
 
 from core.db.transaction import driver_of
-from core.exchange.rules import FIELDS, HASH_0, Known, Limits, Market, Received, Totals, is_plain
+from core.exchange.rules import FIELDS, HASH_0, Known, Market, Received, Totals, is_plain
+from core.parameters import service as parameters
 from core.refusals import Reason
 
 APPL_ID = "1"
@@ -79,9 +80,10 @@ PRODUCTS = text("SELECT product, previous_close_fen FROM market_day_product WHER
 
 
 def market(connection: Connection, day: date, appl_id: str) -> Market:
-    """Return what the day's trades are held against."""
+    """Return what the day's trades are held against; it stays as it is once the day is opened."""
     rows = connection.execute(PRODUCTS, {"day": day})
-    return Market(day, appl_id, {row.product: Limits.of_previous_close(row.previous_close_fen) for row in rows})
+    closes = {row.product: row.previous_close_fen for row in rows}
+    return Market.of(parameters.market_rules(connection, day), appl_id, closes)
 
 
 class Taking(Enum):

@@ -102,16 +102,12 @@ class MarketRules:
         """When the last mode ends."""
         return max((end for mode in self.modes.values() for _, end in mode.sessions), default=time.min)
 
-    def percent(self, product: str, mode: str) -> int:
-        """Return how far from the previous close a product may trade in a mode."""
-        return self.products[product].percents.get(mode, self.modes[mode].percent)
-
-    def limits(self, product: str, previous_close_fen: int) -> dict[str, Limits]:
-        """Return the product's price limits in each mode."""
-        return {
-            mode: Limits.around(previous_close_fen, percent=self.percent(product, mode), tick_fen=self.tick_fen)
-            for mode in self.modes
-        }
+    def limits_of(self, product: str, mode: str, previous_close_fen: int) -> Limits:
+        """Return a product's price limits in a mode; those of its own come before those of the mode."""
+        known = self.products.get(product)
+        own = None if known is None else known.percents.get(mode)
+        percent = self.modes[mode].percent if own is None else own
+        return Limits.around(previous_close_fen, percent=percent, tick_fen=self.tick_fen)
 
     def trading(self, *, last_closes_fen: Mapping[str, int]) -> dict[str, int]:
         """Return the products that a day opens with, each with the close it starts from.

@@ -5,7 +5,9 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Sequence
-from datetime import date
+from dataclasses import replace
+from datetime import date, time
+from typing import Any
 
 import pytest
 from sqlalchemy import Connection, Engine, text
@@ -13,12 +15,24 @@ from sqlalchemy import Connection, Engine, text
 from chaos.simulators.exchange.market import totals_of
 from core.exchange import store
 from core.exchange.booking import Booked, FencedError, book, open_stream
-from core.exchange.rules import Known, Limits, Market, Received, Totals, extend, judge
+from core.exchange.rules import Known, Market, Received, Totals, extend, judge
 from core.exchange.wire import TradeCaptureReport
+from core.parameters.rules import MarketRules, Mode, Product
 from core.refusals import Reason
 
 DAY = date(2021, 7, 16)
-MARKET = Market(DAY, "1", {"CEA-2019": Limits.of_previous_close(4800)})
+MODES = {
+    "listed": Mode(1, 99_999, 10, ((time(9, 30), time(11, 30)), (time(13), time(15)))),
+    "block": Mode(100_000, None, 30, ((time(13), time(15)),)),
+}
+RULES = MarketRules(DAY, None, 1, MODES, {"CEA-2019": Product(None, {})}, {}, frozenset(), {})
+
+
+def _market(close: int = 4800, **changes: Any) -> Market:
+    return Market.of(replace(RULES, **changes), "1", {"CEA-2019": close})
+
+
+MARKET = _market()
 KNOWN = Known(frozenset({"E1", "E2"}), frozenset({"T9"}), frozenset({"T8"}))
 GOOD = {
     "day": "20210716", "appl_id": "1", "trade_id": "T1", "kind": "N", "mode": "listed", "product": "CEA-2019",
@@ -119,7 +133,7 @@ def test_limits_are_rounded_half_up_before_they_are_compared(
     previous: int, mode: str, price: int, expected: Reason | None
 ) -> None:
     quantity = 100_000 if mode == "block" else 10
-    market = Market(DAY, "1", {"CEA-2019": Limits.of_previous_close(previous)})
+    market = _market(previous)
     trade = _received(
         mode=mode, price_fen=str(price), quantity=str(quantity), amount_fen=str(price * quantity),
         time="20210716-05:00:00.000",
@@ -135,6 +149,23 @@ def test_limits_are_rounded_half_up_before_they_are_compared(
 def test_listed_trades_stay_below_the_size_that_blocks_reach(mode: str, quantity: int, expected: Reason | None) -> None:
     values = {"mode": mode, "quantity": str(quantity), "amount_fen": str(quantity * 4800)}
     assert _reason(**values, time="20210716-05:00:00.000") is expected
+
+
+@pytest.mark.parametrize(("price", "expected"), [(4801, Reason.TRADE_TICK), (4805, None), (5285, Reason.TRADE_LIMIT)])
+def test_a_price_is_a_multiple_of_the_tick(price: int, expected: Reason | None) -> None:
+    trade = _received(price_fen=str(price), amount_fen=str(price * 100))
+    assert judge([trade], _market(tick_fen=5), KNOWN) == [expected]
+
+
+def test_a_mode_that_does_not_trade_has_no_hours() -> None:
+    block = _received(mode="block", quantity="100000", amount_fen="480000000", time="20210716-05:00:00.000")
+    assert judge([block], _market(modes={"listed": MODES["listed"]}), KNOWN) == [Reason.TRADE_HOURS]
+
+
+def test_limits_of_a_product_come_before_those_of_its_mode() -> None:
+    market = _market(products={"CEA-2019": Product(None, {"listed": 5})})
+    batch = [_received(n, trade_id=f"T{n}", price_fen=p, amount_fen=p + "00") for n, p in [(1, "5040"), (2, "5041")]]
+    assert judge(batch, market, KNOWN) == [None, Reason.TRADE_LIMIT]
 
 
 def test_trades_of_one_batch_count_for_each_other() -> None:
