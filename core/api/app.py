@@ -13,7 +13,7 @@ from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from pydantic import BaseModel
 from starlette.exceptions import HTTPException
-from starlette.responses import Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from core.api import bodies, views
 from core.api.auth import Verifier
@@ -71,8 +71,9 @@ def _add_health(app: FastAPI) -> None:
         """Show the process's metrics."""
         return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
 
-    for endpoint in (healthz, readyz, metrics):
-        app.add_api_route(f"/{endpoint.__name__}", endpoint, tags=["operations"], response_model=None)
+    for endpoint, media in ((healthz, JSONResponse), (readyz, JSONResponse), (metrics, PlainTextResponse)):
+        path = f"/{endpoint.__name__}"
+        app.add_api_route(path, endpoint, tags=["operations"], response_model=None, response_class=media)
 
 
 async def _refused(_request: Request, error: Exception) -> Response:
