@@ -66,9 +66,7 @@ def read_freeze(body: Mapping[str, Any], *, today: date) -> Order | Refused:
     return _read(FREEZE, body, creditor=str(body["court"]), everything=everything, today=today)
 
 
-def _read(
-    kind: str, body: Mapping[str, Any], *, creditor: str, everything: str | None, today: date
-) -> Order | Refused:
+def _read(kind: str, body: Mapping[str, Any], *, creditor: str, everything: str | None, today: date) -> Order | Refused:
     taker, reference = body.get("creditor_account"), body.get("reference")
     if not (is_plain_text(body.get("account"), 40) and is_plain_text(body.get("document"))):
         return Refused(Reason.MALFORMED, "account and document are texts.")
@@ -275,5 +273,7 @@ def decide_taking(found: Encumbrance, ending: Ending, facts: Taking) -> int | Re
 def _refuse_stranger(found: Encumbrance, ending: Ending) -> Refused | None:
     """A pledge is realised to its creditor; to anybody else only by an instruction to sell."""
     if ending.instruction is None and ending.taker != found.creditor_account:
-        return Refused(Reason.CREDITOR_OTHER, f"The creditor's account is {found.creditor_account or 'not registered'}.")
+        return Refused(
+            Reason.CREDITOR_OTHER, f"The creditor's account is {found.creditor_account or 'not registered'}."
+        )
     return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
@@ -108,13 +108,20 @@ def number_of(name: object) -> int | None:
     return int(digits) if digits.isascii() and digits.isdigit() and 8 <= len(digits) <= 18 else None
 
 
-def state_of(*, kind_of_end: str, outstanding: int, held: int, gone: int) -> str:
-    """Name the state that the figures make; ``kind_of_end`` is the state when nothing is outstanding."""
-    if outstanding == 0:
-        return kind_of_end
-    if held == 0:
+def changed(one: Encumbrance, *, held: int = 0, released: int = 0, taken: int = 0) -> Encumbrance:
+    """Return an encumbrance in force after its figures changed by these amounts, in the state that they make."""
+    after = replace(one, held=one.held + held, released=one.released + released, taken=one.taken + taken)
+    return replace(after, state=_state_of(after))
+
+
+def _state_of(one: Encumbrance) -> str:
+    if one.everything is not None:
+        return ACTIVE  # until it is lifted
+    if one.outstanding == 0:
+        return REALISED if one.taken else RELEASED
+    if one.held == 0:
         return WAITING
-    return PART if gone else ACTIVE
+    return PART if one.released or one.taken else ACTIVE
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,19 +132,22 @@ class Fill:
     amount: int
 
 
-def fill(waiting: Sequence[Encumbrance], *, free: int) -> list[Fill]:
+def fill(alive: Sequence[Encumbrance], *, free: int) -> list[Fill]:
     """Give what is free to the freezes that wait for it, the first in rank first.
 
-    Whoever ranks behind a freeze of everything gets nothing: all that comes belongs to that one.
+    What a freeze that is still to be approved waits for stays free for it. Whoever ranks behind a freeze of everything
+    gets nothing: all that comes belongs to that one.
     """
     made: list[Fill] = []
-    for one in sorted(waiting, key=lambda e: e.number):
-        if one.everything is not None:
+    for one in sorted(alive, key=lambda e: e.number):
+        if one.kind != FREEZE:
+            continue
+        if one.everything is not None and one.state in IN_FORCE:
             break
-        amount = min(one.waiting, free)
-        if amount:
+        amount = max(0, min(one.waiting, free))
+        if amount and one.state in IN_FORCE:
             made.append(Fill(one, amount))
-            free -= amount
+        free -= amount
     return made
 
 

@@ -1,0 +1,36 @@
+"""Shows encumbrances to those who may see the account."""
+
+from __future__ import annotations
+
+from sqlalchemy import Connection
+
+from core.accounts import store as accounts_store
+from core.accounts.rights import refuse_view
+from core.approvals.rules import Caller
+from core.encumbrance import store
+from core.encumbrance.rules import name_of, number_of
+from core.refusals import Answer, Reason, Refused
+
+
+def get(connection: Connection, caller: Caller, name: str) -> Answer | Refused:
+    """Return one encumbrance and everything that happened to it."""
+    number = number_of(name)
+    found = store.find(connection, number) if number is not None else None
+    if found is None or refuse_view(connection, caller, found.account) is not None:
+        return Refused(Reason.ENCUMBRANCE_UNKNOWN)  # whoever may not see it does not learn that it is there
+    return Answer(200, {**found.body, "events": store.events(connection, found.number)})
+
+
+def of_account(connection: Connection, caller: Caller, account: str, *, after: str, limit: int) -> Answer | Refused:
+    """Return a page of the account's encumbrances by rank; ``next`` is the cursor of the page after."""
+    start = number_of(after) if after else 0
+    if start is None:
+        return Refused(Reason.MALFORMED, "after: what `next` of the page before said.")
+    if account not in accounts_store.find(connection, [account]):
+        return Refused(Reason.ACCOUNT_UNKNOWN)
+    refused = refuse_view(connection, caller, account)
+    if refused is not None:
+        return refused
+    found = store.of_account(connection, account, after=start, limit=limit + 1)
+    more = name_of(found[limit - 1].number) if len(found) > limit else None
+    return Answer(200, {"account": account, "encumbrances": [one.body for one in found[:limit]], "next": more})
