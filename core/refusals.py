@@ -73,6 +73,8 @@ class Reason(Enum):
     DOCUMENT_USED = ("1023", "This document encumbers the same asset of the account already.",
                      "Read the account's encumbrances.", 409)
     OPEN_BUSINESS = ("1024", "The account has open business.", "End what is held or proposed for it first.", 409)
+    OVER_OWN_LIMIT = ("1040", "The amount is over the limit that the giving account has set for a single move.",
+                      "Lower the amount, or have two people change the limit.", 422)
     TARGET_UNKNOWN = ("2001", "The receiving account does not exist.", "Check the account number.", 404)
     TARGET_NOT_OPEN = ("2002", "The receiving account is not open.", "Wait until it is open.", 422)
     TARGET_BLOCKED = ("2031", "The receiving account is blocked until its two accountings agree.",
@@ -103,6 +105,11 @@ class Reason(Enum):
     MOVE_NOT_AHEAD = ("2007", "A firm changes hands on a day that is still to come.", "Choose a later day.", 422)
     MOVE_PENDING = ("2008", "The firm changes hands on a later day already.", "Wait until that day.", 409)
     MOVE_TO_SAME = ("2009", "The province answers for the firm already.", "Name another province.", 422)
+
+    TARGET_NOT_TRUSTED = ("2050", "The giving account allows moves to the accounts of its list only.",
+                          "Have two people add the receiving account to the list.", 422)
+    TRUSTED_ALREADY = ("2051", "The account is on the list already.", "Read the list for when it counts.", 409)
+    NOT_TRUSTED = ("2052", "The account is not on the list.", "Read the list.", 404)
 
     QUANTITY_INVALID = ("3001", "The quantity is not a positive whole number in range.",
                         "Give whole tonnes or whole fen.", 422)
@@ -217,6 +224,8 @@ class LineError:
     line: int
     reason: Reason
     detail: str = ""
+    column: str = ""
+    """The column of a file, where one is to blame."""
 
 
 @dataclass(frozen=True, slots=True)

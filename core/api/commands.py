@@ -16,6 +16,8 @@ from core.authority import service as authority
 from core.ledger.rules import Place
 from core.refusals import Answer, Refused
 from core.surrender import service as surrender
+from core.transfers import proposals as transfer_proposals
+from core.trust import service as trust
 
 Body = Mapping[str, Any]
 Service = Callable[[Connection, Caller, Body], Answer | Refused]
@@ -26,6 +28,8 @@ EXECUTORS: Mapping[str, approvals.Executor] = {
     **allocation.EXECUTORS,
     **surrender.EXECUTORS,
     **authority.EXECUTORS,
+    **trust.EXECUTORS,
+    **transfer_proposals.EXECUTORS,
 }
 UNDOERS: Mapping[str, approvals.Executor] = {**accounts.UNDOERS, **allocation.UNDOERS, **surrender.UNDOERS}
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeGuard
 
 from core.clock.calendar import is_trading_day
 from core.clock.rules import market_time
-from core.clock.working_days import Calendar, on_working_day_after
+from core.clock.working_days import Trades, on_working_day_after
 from core.refusals import Reason, Refused
 
 MAKER = "maker"
@@ -45,8 +45,8 @@ Right = Literal["view", "maker", "checker"]
 
 VALID_DAYS = 10
 """Working days for which a proposal can be approved."""
-VALID_DAYS_OF_KIND: Mapping[str, int] = {}
-"""Kinds of task that are valid for longer or shorter."""
+VALID_DAYS_OF_KIND: Mapping[str, int] = {"transfer": 2, "open_accounts": 20}
+"""Kinds of task that are valid for shorter or longer: a price that was agreed ages, a pile of documents takes time."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +129,7 @@ def shown(moment: datetime | None) -> str | None:
     return market_time(moment).isoformat() if moment is not None else None
 
 
-def expiry_of(kind: str, proposed_at: datetime, trades: Calendar = is_trading_day) -> datetime:
+def expiry_of(kind: str, proposed_at: datetime, trades: Trades = is_trading_day) -> datetime:
     """Tell until when a proposal of this kind can be approved."""
     days = VALID_DAYS_OF_KIND.get(kind, VALID_DAYS)
     return on_working_day_after(proposed_at, days, market_time(proposed_at).time(), trades)

@@ -82,7 +82,7 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
         decides=decided_by,
         reviews=reviews,
         not_before=not_before,
-        expires_at=expires_at or expiry_of(kind, now),
+        expires_at=expires_at or expiry_of(kind, now, clock.calendar(connection).is_trading_day),
     )
     store.insert(connection, task)
     audit.record(connection, caller=caller.name, action=f"propose {kind}", subject=subject, detail={"task": task.id})

@@ -8,11 +8,11 @@ from datetime import date, datetime, time, timedelta
 from core.clock.calendar import LONGEST_CLOSURE_DAYS, CalendarError, is_trading_day
 from core.clock.rules import market_time
 
-Calendar = Callable[[date], bool]
+Trades = Callable[[date], bool]
 """Tells of a date whether the market trades; CalendarError where it cannot tell."""
 
 
-def is_working_day(day: date, trades: Calendar = is_trading_day) -> bool:
+def is_working_day(day: date, trades: Trades = is_trading_day) -> bool:
     """Tell whether time limits count the date."""
     try:
         return trades(day)
@@ -20,7 +20,7 @@ def is_working_day(day: date, trades: Calendar = is_trading_day) -> bool:
         return day.weekday() < 5
 
 
-def working_day_after(day: date, count: int, trades: Calendar = is_trading_day) -> date:
+def working_day_after(day: date, count: int, trades: Trades = is_trading_day) -> date:
     """Find the working day that is the ``count``-th after a date, the date itself not counted."""
     found = day
     for _ in range(count):
@@ -28,13 +28,13 @@ def working_day_after(day: date, count: int, trades: Calendar = is_trading_day) 
     return found
 
 
-def on_working_day_after(moment: datetime, count: int, at: time, trades: Calendar = is_trading_day) -> datetime:
+def on_working_day_after(moment: datetime, count: int, at: time, trades: Trades = is_trading_day) -> datetime:
     """Return a time of day in the market's zone, on the ``count``-th working day after the moment's date."""
     market = market_time(moment)
     return datetime.combine(working_day_after(market.date(), count, trades), at, market.tzinfo)
 
 
-def _next(day: date, trades: Calendar) -> date:
+def _next(day: date, trades: Trades) -> date:
     for ahead in range(1, LONGEST_CLOSURE_DAYS + 1):
         if is_working_day(day + timedelta(days=ahead), trades):
             return day + timedelta(days=ahead)

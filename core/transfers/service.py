@@ -51,6 +51,16 @@ def transfer_all(connection: Connection, asked: Sequence[Asked], *, free_transfe
     return ends
 
 
+def rehearse(
+    connection: Connection, caller: Caller, body: Mapping[str, Any], *, free_transfers: bool
+) -> Answer | Refused:
+    """Answer as ``transfer`` would now, and write nothing."""
+    order = refuse_unless(caller, MAKER, HOLDER) or read_order(body)
+    if isinstance(order, Refused):
+        return order
+    return _Group(connection, [order], free_transfers=free_transfers).carry_out(order, caller)
+
+
 class _Group:
     """The facts on which a group is decided, kept up to date in memory while it is."""
 

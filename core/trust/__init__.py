@@ -1,0 +1,1 @@
+"""Which accounts an account trusts, and what it has limited itself to."""
