@@ -34,6 +34,8 @@ class Settings(BaseSettings):
     token_public_key: Path = Path("issuer.pub.pem")
     """Public key of the token issuer, PEM, EdDSA."""
     token_issuer: str = "https://playground.registry.invalid"  # noqa: S105  # an issuer's name is public
+    sealing_key: Path | None = None
+    """Private key (PEM, Ed25519) that signs the seal of each market day; without one seals are linked, not signed."""
     lines: dict[str, Line] = {}
     """Exchange lines by name, as JSON."""
     registry_comp_id: str = "REGISTRY"

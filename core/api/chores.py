@@ -11,8 +11,10 @@ from core.api.commands import EXECUTORS, UNDOERS
 from core.approvals import service as approvals
 from core.approvals.rules import Caller
 from core.audit import store as audit
+from core.clock import store as clock
 from core.day import worker
 from core.day.chores import Chore
+from core.ledger import holds
 
 
 def _settle_task(connection: Connection, caller: Caller, task_id: str) -> str | None:
@@ -28,7 +30,25 @@ def _seal(connection: Connection, _caller: Caller, _item: str) -> int:
     return audit.seal(connection)
 
 
-CHORES = (Chore("task", approvals.due, _settle_task), Chore("audit", _loose, _seal))
+def _over(connection: Connection) -> Sequence[str]:
+    return holds.due(connection, clock.now(connection))
+
+
+def _expire_hold(connection: Connection, caller: Caller, hold_id: str) -> str | None:
+    store.enter(connection)
+    over = holds.expire_hold(connection, hold_id, clock.now(connection))
+    if over is None:
+        return None
+    detail = {"hold": hold_id, "asset": over.source.asset, "amount": over.amount, "bucket": over.bucket}
+    audit.record(connection, caller=caller.name, action="hold expired", subject=over.source.owner, detail=detail)
+    return over.state
+
+
+CHORES = (
+    Chore("task", approvals.due, _settle_task),
+    Chore("hold", _over, _expire_hold),
+    Chore("audit", _loose, _seal),
+)
 
 
 def main() -> None:

@@ -22,6 +22,7 @@ from core.day.rules import State
 from core.db.transaction import Unknown, read, write
 from core.exchange import store as exchange
 from core.exchange.rules import Totals
+from core.ledger.keys import SealingKey
 from core.outbox import store as outbox
 from core.quantities import CASH, Break
 from core.settlement import store as settlement_store
@@ -44,6 +45,7 @@ class Parties:
     exchange: ExchangeFiles
     banks: Mapping[str, BankClient]
     worker: str
+    sealing_key: SealingKey | None = None
     looked_at: dict[date, tuple[Any, ...]] = field(default_factory=dict)
     """What the last look at a closed day was based on: without anything new, adding up again is idle."""
 
@@ -219,8 +221,9 @@ def _mark(parties: Parties, message: outbox.Message) -> None:
 
 
 def report(parties: Parties, day: date) -> bool:
-    """OPENING_BUILT: publish the daily report."""
-    return _write(parties, lambda c: transitions.report(c, day, worker=parties.worker), within_s=LONG_WORK_S)
+    """OPENING_BUILT: publish the daily report and seal the ledger."""
+    key = parties.sealing_key
+    return _write(parties, lambda c: transitions.report(c, day, worker=parties.worker, key=key), within_s=LONG_WORK_S)
 
 
 ARROWS: dict[State, Callable[[Parties, date], bool]] = {

@@ -22,6 +22,8 @@ from core.day import opening, store
 from core.day.rules import NO_SEAL, Opening, State, due_by_clock, seal_of
 from core.exchange import store as exchange
 from core.exchange.rules import Totals
+from core.ledger import seals
+from core.ledger.keys import SealingKey
 from core.quantities import CASH, Break
 from core.reports import service as reports
 from core.settlement import service as settlement
@@ -205,13 +207,16 @@ def _following(connection: Connection, day: date) -> Opening:
     )
 
 
-def report(connection: Connection, day: date, *, worker: str) -> bool:
-    """OPENING_BUILT to REPORTED: the daily report is published."""
+def report(connection: Connection, day: date, *, worker: str, key: SealingKey | None = None) -> bool:
+    """OPENING_BUILT to REPORTED: the daily report is published, and the ledger's chain is sealed."""
     if not _is_here(connection, day, State.OPENING_BUILT):
         return False
     found = store.get(connection, day)
     reports.publish(connection, day, cumulative_before_t=found.cumulative_t, cumulative_before_fen=found.cumulative_fen)
-    store.move(connection, day, before=State.OPENING_BUILT, after=State.REPORTED, worker=worker)
+    sealed = seals.seal_day(connection, day, key)
+    signed = f"signed by {sealed.key_id}" if sealed.key_id else "not signed"
+    detail = f"ledger seal {sealed.hash.hex()}, batches {sealed.first_seq} to {sealed.last_seq}, {signed}"
+    store.move(connection, day, before=State.OPENING_BUILT, after=State.REPORTED, worker=worker, detail=detail)
     return True
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from core.day.gauges import Gauges
 from core.day.rules import State
 from core.db.engine import write_engine
 from core.db.transaction import NoPrimaryError, read, write
+from core.ledger.keys import SealingKey
 from core.settings import Settings, settings
 from core.settlement.rules import DisagreementError
 from core.telemetry import DAY_TRANSITIONS, bind_service, log
@@ -151,6 +153,7 @@ def worker_of(facts: Settings, chores: Sequence[Chore] = ()) -> Worker:
         exchange=ExchangeFiles.at([line.files for _, line in sorted(facts.lines.items())]),
         banks={bank: BankClient.at(bank, url) for bank, url in sorted(facts.banks.items())},
         worker=name,
+        sealing_key=SealingKey.load(facts.sealing_key) if facts.sealing_key is not None else None,
     )
     return Worker(parties, chores)
 
@@ -171,6 +174,12 @@ def main(chores: Sequence[Chore] = ()) -> None:
 
     for name in (signal.SIGTERM, signal.SIGINT):
         signal.signal(name, end)
-    worker = worker_of(facts, chores)
+    try:
+        worker = worker_of(facts, chores)
+    except (OSError, ValueError) as error:
+        sys.stderr.write(f"The settle process cannot start: {error}\n")
+        sys.exit(2)
+    if worker.parties.sealing_key is None:
+        log.warning("seals_not_signed", setting="REGISTRY_SEALING_KEY")
     log.info("settle_started", banks=sorted(facts.banks), lines=sorted(facts.lines))
     run(worker, Gauges(worker.parties.engine), stop)

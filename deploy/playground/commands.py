@@ -156,6 +156,7 @@ class Commands:
             "REGISTRY_NODE": service.node,
             listen: f"{host}:{port}",
             "REGISTRY_TOKEN_PUBLIC_KEY": str(self.state.issuer_public_key),
+            **({"REGISTRY_SEALING_KEY": str(self.state.sealing_key)} if service.kind == "settle" else {}),
             "REGISTRY_LINES": json.dumps(lines),
             "REGISTRY_BANKS": json.dumps({places.BANK_CODE: self._bank_url}),
             "REGISTRY_PLAYGROUND": "true",

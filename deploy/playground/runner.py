@@ -46,6 +46,7 @@ class Runner:
         """Start, supervise until told to stop, stop in order."""
         secrets = secrets_of(self.state)
         tokens.make_issuer(self.state)
+        tokens.make_sealing_key(self.state)
         config.write_all(self.plan, self.state, secrets, postgres_bin())
         commands = Commands(self.plan, self.state, secrets)
         commands.write_tokens()

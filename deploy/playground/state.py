@@ -66,6 +66,11 @@ class State:
         return self.root / "issuer.pub.pem"
 
     @property
+    def sealing_key(self) -> Path:
+        """The private key that signs the seal of each market day."""
+        return self.root / "sealing.pem"
+
+    @property
     def uptime(self) -> Path:
         """Ordered starts and stops, one JSON line each: the clock of the objectives."""
         return self.root / "uptime.jsonl"
@@ -100,6 +105,7 @@ class State:
         """Everything that a playground leaves in its folder."""
         return (
             *(self.control, self.instance_file, self.secrets_file, self.issuer_key, self.issuer_public_key),
+            self.sealing_key,
             *(self.uptime, self.runner_log, self.error, self.lock, self.nodes, self.tokens),
         )
 

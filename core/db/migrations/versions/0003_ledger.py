@@ -125,6 +125,8 @@ GRANT SELECT, INSERT, UPDATE (state, posted, posted_by, voided_by, resolved_on) 
 """
 
 SEALS = """
+INSERT INTO counter VALUES ('seal', 1);
+
 CREATE TABLE sealing_key (
     id text PRIMARY KEY,
     public_key bytea NOT NULL CONSTRAINT sealing_key_length CHECK (length(public_key) = 32),
