@@ -124,7 +124,11 @@ class OpenDay(Body):
 
     day: Day = Field(examples=["2021-07-16"])
     products: dict[Text, Amount] = Field(
-        min_length=1, max_length=100, examples=[{"CEA-2019": 4800}], description="previous close of each, in fen"
+        default_factory=dict,
+        min_length=1,
+        max_length=100,
+        examples=[{"CEA-2019": 4800}],
+        description="previous close of each, in fen; left out, those in force on the day start from their last close",
     )
     cumulative_t: int = Field(ge=0, le=2**63 - 1, examples=[0])
     cumulative_fen: int = Field(ge=0, lt=10**30, examples=[0])

@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from core.day import store
 from core.day.rules import Opening, State, opening_hash
 from core.ledger import store as ledger
+from core.parameters import service as parameters
 from core.quantities import CASH
 
 
@@ -45,7 +46,8 @@ class OpeningData:
 
 
 def open_first(connection: Connection, asked: Opening, *, worker: str) -> OpeningData:
-    """Write a new day in its first state, with version 1 of its opening data."""
+    """Write a new day in its first state, with version 1 of its opening data; from now on its rules are fixed."""
+    parameters.freeze(connection, asked.day)
     store.insert(
         connection,
         asked.day,

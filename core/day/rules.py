@@ -6,12 +6,12 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import date, datetime, time
+from datetime import date, datetime
 from enum import StrEnum
 from typing import Any
 
-from core.clock.calendar import CalendarError, is_trading_day
 from core.clock.rules import market_time
+from core.parameters.rules import MarketRules
 from core.quantities import MAX_AMOUNT, Vintage
 from core.refusals import Reason, Refused
 
@@ -39,9 +39,6 @@ COURSE = tuple(state for state in State if state is not State.HALTED)
 UNTRADED = frozenset({State.OPENING_SENT, State.OPENING_ACKED, State.TRADING, State.CLOSED})
 """States in which a day may be without any trade; only then can a later day take its place."""
 
-TRADING_STARTS = time(9, 30)
-TRADING_ENDS = time(15, 0)
-
 NO_SEAL = "0" * 64
 """What the first seal of all names as its predecessor."""
 
@@ -65,12 +62,12 @@ def may_follow(before: State | None, after: State) -> bool:
     return (before, after) == REVISED or COURSE.index(after) == COURSE.index(before) + 1
 
 
-def due_by_clock(state: State, day: date, now: datetime) -> State | None:
+def due_by_clock(state: State, rules: MarketRules, now: datetime) -> State | None:
     """Name the state that business time alone brings about, if it is due."""
     wall = market_time(now).replace(tzinfo=None)
-    if state is State.OPENING_ACKED and wall >= datetime.combine(day, TRADING_STARTS):
+    if state is State.OPENING_ACKED and wall >= datetime.combine(rules.day, rules.starts):
         return State.TRADING
-    if state is State.TRADING and wall >= datetime.combine(day, TRADING_ENDS):
+    if state is State.TRADING and wall >= datetime.combine(rules.day, rules.ends):
         return State.CLOSED
     return None
 
@@ -81,6 +78,7 @@ class Opening:
 
     day: date
     previous_close_fen: dict[str, int]
+    """Empty where the day opens with the products in force on it, each with its last close."""
     cumulative_t: int
     cumulative_fen: int
 
@@ -108,25 +106,28 @@ def _bad_product(products: Mapping[str, Any]) -> Refused | None:
     return None
 
 
-def _closed(day: date) -> Refused | None:
-    try:
-        return None if is_trading_day(day) else Refused(Reason.MARKET_CLOSED, f"{day} is no trading day.")
-    except CalendarError as error:
-        return Refused(Reason.MARKET_CLOSED, f"{error}.")
+def refuse_opening(asked: Opening, rules: MarketRules) -> Refused | None:
+    """Refuse to open a day on which the market does not trade, or with products that do not trade on it."""
+    if rules.closed_because is not None:
+        return Refused(Reason.MARKET_CLOSED, rules.closed_because)
+    for product in asked.previous_close_fen:
+        if product not in rules.products:
+            return Refused(Reason.PRODUCT_UNKNOWN, f"{product} is not in force on {asked.day}.")
+    return None
 
 
 def read_opening(body: Mapping[str, Any]) -> Opening | Refused:
-    """Check an operator's request to open a day: its form, its products, and that the market trades then."""
+    """Read an operator's request to open a day; products may be left out."""
     day, products = _date_of(body.get("day")), body.get("products")
     cumulative_t, cumulative_fen = body.get("cumulative_t"), body.get("cumulative_fen")
     if isinstance(day, Refused):
         return day
-    if not isinstance(products, Mapping) or not products:
+    if "products" in body and (not isinstance(products, Mapping) or not products):
         return Refused(Reason.MALFORMED, "products names the previous close of each product in fen.")
     if not (_whole(cumulative_t, least=0) and _whole(cumulative_fen, least=0)):
         return Refused(Reason.MALFORMED, "cumulative_t and cumulative_fen are whole numbers from 0.")
-    asked = Opening(day, dict(products), int(cumulative_t or 0), int(cumulative_fen or 0))
-    return _bad_product(products) or _closed(day) or asked
+    named = dict(products or {})
+    return _bad_product(named) or Opening(day, named, int(cumulative_t or 0), int(cumulative_fen or 0))
 
 
 def canonical(value: Mapping[str, Any]) -> bytes:

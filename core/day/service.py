@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import date
 from typing import Any
 
@@ -12,9 +12,11 @@ from sqlalchemy import Connection
 from core.approvals.rules import Caller
 from core.audit import store as audit
 from core.day import opening, store
-from core.day.rules import UNTRADED, State, read_opening
+from core.day.rulebook import starting_closes
+from core.day.rules import UNTRADED, Opening, State, read_opening, refuse_opening
 from core.exchange import store as exchange
 from core.exchange.rules import Totals
+from core.parameters import service as parameters
 from core.quantities import Vintage
 from core.refusals import Answer, Reason, Refused
 from core.units import store as units
@@ -28,10 +30,11 @@ def open_day(connection: Connection, caller: Caller, body: Mapping[str, Any]) ->
     asked = read_opening(body)
     if isinstance(asked, Refused):
         return asked
-    for product in asked.previous_close_fen:
-        if units.issued(connection, Vintage.of_product(product)) == 0:
-            return Refused(Reason.PRODUCT_UNKNOWN, f"Of {product} nothing was ever issued.")
     last = store.newest(connection, hold=True)
+    parameters.hold(connection)  # the day's rules are read and fixed in one go
+    asked = _under_rules(connection, asked)
+    if isinstance(asked, Refused):
+        return asked
     refused = None if last is None else _in_the_way(connection, last, asked.day)
     if refused is not None:
         return refused
@@ -48,6 +51,21 @@ def open_day(connection: Connection, caller: Caller, body: Mapping[str, Any]) ->
     audit.record(connection, caller=caller.name, action="open_day", subject=str(asked.day), detail=dict(body))
     answer = {"day": asked.day.isoformat(), "state": State.OPENING_SENT, "version": data.version, "hash": data.hash}
     return Answer(201, answer | {"positions": len(data.positions), "totals": data.totals})
+
+
+def _under_rules(connection: Connection, asked: Opening) -> Opening | Refused:
+    """Hold the request against the rules of its day, and fill in the products where it names none."""
+    rules = parameters.market_rules(connection, asked.day)
+    refused = refuse_opening(asked, rules)
+    if refused is not None:
+        return refused
+    for product in asked.previous_close_fen:
+        if units.issued(connection, Vintage.of_product(product)) == 0:
+            return Refused(Reason.PRODUCT_UNKNOWN, f"Of {product} nothing was ever issued.")
+    closes = asked.previous_close_fen or starting_closes(connection, rules)
+    if not closes:
+        return Refused(Reason.PRODUCT_UNKNOWN, f"No product in force on {asked.day} is issued and has a price yet.")
+    return replace(asked, previous_close_fen=closes)
 
 
 def _in_the_way(connection: Connection, last: store.Day, day: date) -> Refused | None:

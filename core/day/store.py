@@ -193,6 +193,10 @@ def last_seal(connection: Connection, day: date) -> str | None:
 PRODUCTS = text(
     "SELECT product, previous_close_fen, close_fen FROM market_day_product WHERE day = :day ORDER BY product"
 )
+LAST_CLOSES = text("""
+SELECT DISTINCT ON (product) product, close_fen FROM market_day_product
+WHERE day < :day AND close_fen IS NOT NULL ORDER BY product, day DESC
+""")
 SET_CLOSE = text("UPDATE market_day_product SET close_fen = :close_fen WHERE day = :day AND product = :product")
 
 
@@ -210,10 +214,27 @@ def products(connection: Connection, day: date) -> list[Product]:
     return [Product(**row) for row in connection.execute(PRODUCTS, {"day": day}).mappings()]
 
 
+def last_closes(connection: Connection, day: date) -> dict[str, int]:
+    """Return the last close of every product that was cleared before a day."""
+    return {row.product: row.close_fen for row in connection.execute(LAST_CLOSES, {"day": day})}
+
+
 def set_closes(connection: Connection, day: date, closes: Mapping[str, int]) -> None:
     """Write the close of every product."""
     for product, close_fen in sorted(closes.items()):
         connection.execute(SET_CLOSE, {"day": day, "product": product, "close_fen": close_fen})
+
+
+HOLDERS = text("""
+SELECT asset, count(DISTINCT owner) AS accounts, sum(balance) AS tonnes FROM ledger_account
+WHERE asset = ANY(CAST(:products AS text[])) AND bucket <> 'system' AND balance > 0 GROUP BY asset
+""")
+
+
+def holders(connection: Connection, products: Sequence[str]) -> dict[str, dict[str, int]]:
+    """Return how many accounts hold something of each product, and how much."""
+    rows = connection.execute(HOLDERS, {"products": list(products)})
+    return {row.asset: {"accounts": row.accounts, "tonnes": int(row.tonnes)} for row in rows}
 
 
 COUNT_REFUSALS = text("SELECT count(*) FROM confirmation WHERE day = :day AND party = :party AND NOT agreed")

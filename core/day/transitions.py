@@ -17,13 +17,15 @@ from core.bank import rules as bank_rules
 from core.bank import store as bank_store
 from core.bank.wire import PaymentOrder, Statement
 from core.clock import store as clock
-from core.clock.calendar import CalendarError, next_trading_day
+from core.clock.calendar import CalendarError
 from core.day import opening, store
+from core.day.rulebook import starting_closes
 from core.day.rules import NO_SEAL, Opening, State, due_by_clock, seal_of
 from core.exchange import store as exchange
 from core.exchange.rules import Totals
 from core.ledger import seals
 from core.ledger.keys import SealingKey
+from core.parameters import service as parameters
 from core.quantities import CASH, Break
 from core.reports import service as reports
 from core.settlement import service as settlement
@@ -45,10 +47,15 @@ def _is_newest(connection: Connection, day: date, version: int) -> bool:
 
 def tick_clock(connection: Connection, day: date, state: State, *, worker: str) -> bool:
     """Go on where business time alone decides: trading starts, trading ends."""
-    after = due_by_clock(state, day, clock.now(connection))
+    rules = parameters.market_rules(connection, day)
+    closed = state is State.OPENING_ACKED and not rules.is_trading_day and not store.traded(connection, day)
+    after = State.HALTED if closed else due_by_clock(state, rules, clock.now(connection))
     # Intake holds the row for each batch: whoever only tried would never get it while trades come in.
     if after is None or store.lock_patiently(connection, day) is not state:
         return False
+    if closed:
+        _give_way(connection, day, worker=worker)
+        return True
     if state is State.OPENING_ACKED:
         revised = opening.revise(connection, day)
         if revised is not None:
@@ -57,6 +64,27 @@ def tick_clock(connection: Connection, day: date, state: State, *, worker: str) 
             return True
     store.move(connection, day, before=state, after=after, worker=worker)
     return True
+
+
+def _give_way(connection: Connection, day: date, *, worker: str) -> None:
+    """End a day that was closed after its opening data were sent; the next trading day takes its place."""
+    parameters.hold(connection)
+    next_day = _next_trading_day(connection, day)
+    detail = f"closed by decision before any trade, gave way to {next_day}"
+    store.move(connection, day, before=State.OPENING_ACKED, after=State.HALTED, worker=worker, detail=detail)
+    found = store.get(connection, day)
+    known = {product.product: product.previous_close_fen for product in store.products(connection, day)}
+    closes = starting_closes(connection, parameters.market_rules(connection, next_day), known=known)
+    following = Opening(next_day, closes, found.cumulative_t, found.cumulative_fen)
+    if store.find(connection, next_day) is None:
+        opening.open_first(connection, following, worker=worker)
+
+
+def _next_trading_day(connection: Connection, day: date) -> date:
+    try:
+        return clock.calendar(connection).next_trading_day(day)
+    except CalendarError as error:
+        raise DisagreementError([Break("total", "calendar", "", "", f"the day after {day}", str(error))]) from error
 
 
 def acknowledge_opening(connection: Connection, day: date, *, version: int, worker: str) -> bool:
@@ -98,7 +126,8 @@ def clear(connection: Connection, day: date, *, worker: str) -> bool:
         return False
     version, _ = store.latest_opening(connection, day)
     previous = {product.product: product.previous_close_fen for product in store.products(connection, day)}
-    closes = settlement.clear(connection, day, opening_version=version, previous_close_fen=previous)
+    tick_fen = parameters.market_rules(connection, day).tick_fen
+    closes = settlement.clear(connection, day, opening_version=version, previous_close_fen=previous, tick_fen=tick_fen)
     store.set_closes(connection, day, closes)
     store.move(connection, day, before=State.SEALED, after=State.CLEARED, worker=worker)
     return True
@@ -189,19 +218,14 @@ def build_next_opening(connection: Connection, day: date, *, statements: Sequenc
 
 
 def _following(connection: Connection, day: date) -> Opening:
-    """Work out the next trading day: it starts from this day's closes and running totals."""
-    try:
-        next_day = next_trading_day(day)
-    except CalendarError as error:
-        raise DisagreementError([Break("total", "calendar", "", "", f"the day after {day}", str(error))]) from error
+    """Work out the next trading day: it starts from the closes so far and from this day's running totals."""
+    parameters.hold(connection)  # its calendar and its rules are read and fixed in one go
+    next_day = _next_trading_day(connection, day)
     found = store.get(connection, day)
     totals = settlement_store.clearing_result(connection, day)["totals"]
     return Opening(
         day=next_day,
-        previous_close_fen={
-            product.product: product.close_fen or product.previous_close_fen
-            for product in store.products(connection, day)
-        },
+        previous_close_fen=starting_closes(connection, parameters.market_rules(connection, next_day)),
         cumulative_t=found.cumulative_t + sum(totals["quantity"].values()),
         cumulative_fen=found.cumulative_fen + totals["turnover_fen"],
     )

@@ -30,6 +30,6 @@ class DisagreementError(Exception):
         self.opening_version = opening_version
 
 
-def close_of(*, listed_fen: int, listed_t: int, previous_close_fen: int) -> int:
-    """Return the volume-weighted average of the listed trades, half up; without any, the previous close."""
-    return half_up(listed_fen, listed_t) if listed_t else previous_close_fen
+def close_of(*, listed_fen: int, listed_t: int, previous_close_fen: int, tick_fen: int = 1) -> int:
+    """Return the volume-weighted average of the listed trades, half up to the tick; without any, the previous close."""
+    return half_up(listed_fen, listed_t * tick_fen) * tick_fen if listed_t else previous_close_fen

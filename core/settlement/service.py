@@ -19,7 +19,7 @@ BANK_RELEASE = "bank_release"
 
 
 def clear(
-    connection: Connection, day: date, *, opening_version: int, previous_close_fen: Mapping[str, int]
+    connection: Connection, day: date, *, opening_version: int, previous_close_fen: Mapping[str, int], tick_fen: int = 1
 ) -> dict[str, int]:
     """Write every account's obligations; return each product's close.
 
@@ -33,7 +33,7 @@ def clear(
     closes = {}
     for product, previous in previous_close_fen.items():
         tonnes, fen = listed.get(product, (0, 0))
-        closes[product] = close_of(listed_fen=fen, listed_t=tonnes, previous_close_fen=previous)
+        closes[product] = close_of(listed_fen=fen, listed_t=tonnes, previous_close_fen=previous, tick_fen=tick_fen)
     return closes
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta
+from dataclasses import replace
+from datetime import date, datetime, time, timedelta
 
 import pytest
 
@@ -16,10 +17,17 @@ from core.day.rules import (
     may_follow,
     opening_hash,
     read_opening,
+    refuse_opening,
     seal_of,
 )
+from core.parameters.rules import MarketRules, Mode, Product
 from core.refusals import Reason, Refused
 
+MODES = {
+    "listed": Mode(1, 99_999, 10, ((time(9, 30), time(11, 30)), (time(13), time(15)))),
+    "block": Mode(100_000, None, 30, ((time(13), time(15)),)),
+}
+RULES = MarketRules(date(2021, 7, 16), None, 1, MODES, {"CEA-2019": Product(None, {})}, {}, frozenset(), {})
 ASKED = {"day": "2021-07-16", "products": {"CEA-2019": 4800}, "cumulative_t": 0, "cumulative_fen": 0}
 
 
@@ -72,18 +80,39 @@ def test_a_day_begins_with_its_opening_data() -> None:
     ],
 )
 def test_business_time_starts_and_ends_trading_in_shanghai(state: State, utc: str, due: State | None) -> None:
-    assert due_by_clock(state, date(2021, 7, 16), datetime.fromisoformat(utc)) is due
+    assert due_by_clock(state, RULES, datetime.fromisoformat(utc)) is due
+
+
+def test_the_first_mode_starts_the_day_and_the_last_one_ends_it() -> None:
+    late = replace(RULES, modes={**RULES.modes, "block": Mode(100_000, None, 30, ((time(8), time(9)),))})
+    assert (late.starts, late.ends) == (time(8), time(15))
+    assert due_by_clock(State.OPENING_ACKED, late, datetime.fromisoformat("2021-07-16T00:00:00+00:00")) is State.TRADING
 
 
 def test_an_operators_request_is_read_into_an_opening() -> None:
     assert read_opening(ASKED) == Opening(date(2021, 7, 16), {"CEA-2019": 4800}, 0, 0)
+    without = {name: value for name, value in ASKED.items() if name != "products"}
+    assert read_opening(without) == Opening(date(2021, 7, 16), {}, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("asked", "reason"),
+    [
+        (Opening(date(2021, 7, 16), {"CEA-2019": 4800}, 0, 0), None),
+        (Opening(date(2021, 7, 16), {}, 0, 0), None),
+        (Opening(date(2021, 7, 16), {"CEA-2019": 4800, "CEA-2021": 4800}, 0, 0), Reason.PRODUCT_UNKNOWN),
+        (Opening(date(2021, 7, 17), {"CEA-2021": 4800}, 0, 0), Reason.MARKET_CLOSED),
+    ],
+)
+def test_a_day_opens_when_the_market_trades_and_with_what_trades_on_it(asked: Opening, reason: Reason | None) -> None:
+    closed = None if asked.day == RULES.day else f"{asked.day} is no trading day."
+    refused = refuse_opening(asked, replace(RULES, closed_because=closed))
+    assert (refused.reason if refused else None) is reason
 
 
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        ({"day": "2021-07-17"}, Reason.MARKET_CLOSED),
-        ({"day": "2040-07-17"}, Reason.MARKET_CLOSED),
         ({"day": "16.7.2021"}, Reason.MALFORMED),
         ({"day": None}, Reason.MALFORMED),
         ({"products": {}}, Reason.MALFORMED),

@@ -1,0 +1,1 @@
+"""What accepted trades would be under other rules."""
