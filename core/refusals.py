@@ -72,7 +72,6 @@ class Reason(Enum):
                        "Trade on the exchange.", 422)
     DOCUMENT_USED = ("1023", "This document encumbers the same asset of the account already.",
                      "Read the account's encumbrances.", 409)
-    OPEN_BUSINESS = ("1024", "The account has open business.", "End what is held or proposed for it first.", 409)
     OVER_OWN_LIMIT = ("1040", "The amount is over the limit that the giving account has set for a single move.",
                       "Lower the amount, or have two people change the limit.", 422)
     TARGET_UNKNOWN = ("2001", "The receiving account does not exist.", "Check the account number.", 404)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
@@ -22,27 +22,24 @@ from core.clock import store as clock
 from core.clock.rules import market_day
 from core.refusals import Reason, Refused
 
-Right = Literal["view", "maker", "checker"]
+RIGHTS = ("view", "maker", "checker")
 
-STAFF: dict[Right, frozenset[str]] = {
+STAFF: Mapping[str, frozenset[str]] = {
     "view": frozenset({MAKER, CHECKER, OPERATOR, AUDITOR}),
     "maker": frozenset({MAKER}),
     "checker": frozenset({CHECKER}),
 }
 """The registry's own people, for every account."""
 
-AUTHORITIES: dict[Right, frozenset[str]] = {
+AUTHORITIES: Mapping[str, frozenset[str]] = {
     "view": frozenset({AUTHORITY_MAKER, AUTHORITY_CHECKER}),
     "maker": frozenset({AUTHORITY_MAKER}),
     "checker": frozenset({AUTHORITY_CHECKER}),
 }
 
-LIMITED = frozenset({HOLDER, AUTHORITY_MAKER, AUTHORITY_CHECKER})
-"""Roles that see some accounts and not others."""
 
-
-def refuse_right(connection: Connection, caller: Caller, account: str, right: Right) -> Refused | None:
-    """Refuse a caller who may not do this for this account, whatever else he may do.
+def refuse_right(connection: Connection, caller: Caller, account: str, right: str) -> Refused | None:
+    """Refuse a caller who may not do this (view, maker or checker) for this account, whatever else he may do.
 
     Staff pass by their role, authorities for the firms they answer for, a holder by the account's list of operators,
     where a maker or a checker may view as well.
@@ -57,8 +54,11 @@ def refuse_right(connection: Connection, caller: Caller, account: str, right: Ri
 
 
 def refuse_view(connection: Connection, caller: Caller, account: str) -> Refused | None:
-    """Refuse to show an account to somebody who acts for other accounts only; people without a limit see all."""
-    if not caller.roles & LIMITED:
+    """Refuse to show an account to somebody of another subject.
+
+    A province's people need no check here: the database shows them their own firms only.
+    """
+    if HOLDER not in caller.roles or caller.roles & STAFF["view"]:
         return None
     return refuse_right(connection, caller, account, "view")
 

@@ -9,19 +9,31 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.accounts import store
+from core.accounts.documents import store as documents
+from core.accounts.documents.rules import read_documents
+from core.accounts.documents.service import refuse_unreviewed
+from core.accounts.files import service as files
+from core.accounts.operators import service as operators
+from core.accounts.operators import store as operator_store
+from core.accounts.rights import STAFF, refuse_view
 from core.accounts.rules import (
     BANKS,
     LINES_MAX,
     OPEN,
     Account,
     check,
+    doubts_of,
     judge_batch,
     read_application,
     vintage_of,
 )
+from core.accounts.search import store as search
+from core.accounts.search.rules import read_wanted
+from core.accounts.states import service as states
 from core.approvals import service as approvals
-from core.approvals.rules import MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import HOLDER, MAKER, Caller, Task, refuse_unless
 from core.clock import store as clock
+from core.clock.rules import market_day
 from core.ledger import store as ledger
 from core.quantities import CASH
 from core.refusals import Answer, Reason, Refused
@@ -33,13 +45,26 @@ PAGE_MAX = 1000
 def propose_opening(
     connection: Connection, caller: Caller, body: Mapping[str, Any], *, banks: Collection[str] = BANKS
 ) -> Answer | Refused:
-    """Apply for one account; it gets its number now and opens when a second person approves."""
+    """Apply for one account; it gets its number now and opens when a second person approves.
+
+    Documents that are listed with the application must be confirmed by a reviewer before.
+    """
+    papers = read_documents(body.get("documents"), today=market_day(clock.now(connection)))
+    if isinstance(papers, Refused):
+        return refuse_unless(caller, MAKER) or papers
     applied = _apply(connection, caller, [body], banks)
     if isinstance(applied, Refused):
         return replace(applied, detail=applied.errors[0].detail, errors=()) if applied.errors else applied
     account = applied[0]
+    documents.keep(connection, account.number, papers)
+    said = {"documents": [one.body for one in papers]} if papers else {}
     return approvals.propose(
-        connection, caller, kind="open_account", payload={"account": account.body}, subject=account.number
+        connection,
+        caller,
+        kind="open_account",
+        payload={"account": account.body, "doubts": doubts_of(account), **said},
+        subject=account.number,
+        accounts=[account.number],
     )
 
 
@@ -83,8 +108,11 @@ def _with_state(task: Task, state: str) -> dict[str, Any]:
     return {"accounts": accounts} if "accounts" in task.payload else {"account": accounts[0]}
 
 
-def _open(connection: Connection, _caller: Caller, task: Task) -> Mapping[str, Any]:
+def _open(connection: Connection, _caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
     numbers = [account["number"] for account in _proposed(task)]
+    refused = refuse_unreviewed(connection, numbers[0]) if "account" in task.payload else None
+    if refused is not None:
+        return refused
     if store.open_accounts(connection, numbers, at=clock.now(connection)) != len(numbers):
         raise RuntimeError(f"task {task.id} proposed accounts that are no longer applied for")
     return _with_state(task, OPEN)
@@ -95,19 +123,29 @@ def _turn_down(connection: Connection, _caller: Caller, task: Task) -> Mapping[s
     return _with_state(task, "REJECTED")
 
 
-EXECUTORS: Mapping[str, approvals.Executor] = {"open_account": _open, "open_accounts": _open}
-UNDOERS: Mapping[str, approvals.Executor] = {"open_account": _turn_down, "open_accounts": _turn_down}
+EXECUTORS: Mapping[str, approvals.Executor] = {
+    "open_account": _open,
+    "open_accounts": _open,
+    **files.EXECUTORS,
+    **states.EXECUTORS,
+    **operators.EXECUTORS,
+}
+UNDOERS: Mapping[str, approvals.Executor] = {
+    "open_account": _turn_down,
+    "open_accounts": _turn_down,
+    **files.UNDOERS,
+}
 
 
-def get(connection: Connection, _caller: Caller, number: str) -> Answer | Refused:
+def get(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
     """Return one account."""
-    found = _find(connection, number)
+    found = refuse_view(connection, caller, number) or _find(connection, number)
     return found if isinstance(found, Refused) else Answer(200, found.body)
 
 
-def holdings(connection: Connection, _caller: Caller, number: str) -> Answer | Refused:
+def holdings(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
     """Return what an account holds, by both accountings: amounts by bucket, and serials."""
-    found = _find(connection, number)
+    found = refuse_view(connection, caller, number) or _find(connection, number)
     if isinstance(found, Refused):
         return found
     held = [{"asset": b.asset, "bucket": b.bucket, "amount": b.amount} for b in ledger.balances(connection, [number])]
@@ -128,8 +166,11 @@ def _find(connection: Connection, number: str) -> Account | Refused:
     return store.find(connection, [number]).get(number) or Refused(Reason.ACCOUNT_UNKNOWN)
 
 
-def list_accounts(connection: Connection, _caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
-    """Return a page of accounts in order of number; ``next`` is the cursor of the page after, or null."""
+def list_accounts(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
+    """Return a page of the accounts that are wanted, in order of number; ``next`` is the cursor of the page after.
+
+    Somebody of a subject sees the accounts that he serves; a province's people see what the database shows them.
+    """
     after, limit = body.get("after") or "", body.get("limit", 100)
     if isinstance(limit, str) and limit.isascii() and limit.isdigit():
         limit = int(limit[:9])
@@ -137,14 +178,19 @@ def list_accounts(connection: Connection, _caller: Caller, body: Mapping[str, An
         return Refused(Reason.MALFORMED, f"limit: 1 to {PAGE_MAX}.")
     if not isinstance(after, str) or (after and not check(after)):
         return Refused(Reason.MALFORMED, "after: an account number.")
-    found = store.page(connection, after=after, limit=limit + 1)
+    wanted = read_wanted(body)
+    if isinstance(wanted, Refused):
+        return wanted
+    if HOLDER in caller.roles and not caller.roles & STAFF["view"]:
+        wanted = replace(wanted, of=operator_store.accounts_of(connection, caller.name))
+    found = search.page(connection, wanted, after=after, limit=limit + 1, indexed=caller.province is None)
     more = found[limit - 1].number if len(found) > limit else None
     return Answer(200, {"accounts": [account.body for account in found[:limit]], "next": more})
 
 
-def transfers(connection: Connection, _caller: Caller, number: str, *, after: str, limit: int) -> Answer | Refused:
+def transfers(connection: Connection, caller: Caller, number: str, *, after: str, limit: int) -> Answer | Refused:
     """Return a page of the account's transfers in the order of booking; ``next`` is the cursor of the page after."""
-    found = _find(connection, number)
+    found = refuse_view(connection, caller, number) or _find(connection, number)
     if isinstance(found, Refused):
         return found
     after = after or "0-0"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Sequence
 from datetime import datetime
 
@@ -9,15 +10,12 @@ from sqlalchemy import Connection, text
 
 from core.accounts.rules import Account, Application, number_of
 
-FIND = text("""
-SELECT number, name, credit_code, state, bank, applied_at, opened_at FROM account
-WHERE number = ANY(CAST(:numbers AS text[]))
-""")
+COLUMNS = """number, name, credit_code, state, bank, applied_at, opened_at, sector, contact, restriction, blocked,
+    pending_state, pending_restriction, exchange_notified_at"""
 
-PAGE = text("""
-SELECT number, name, credit_code, state, bank, applied_at, opened_at FROM account
-WHERE number > :after AND number !~ '^S' ORDER BY number LIMIT :limit
-""")
+FIND = text(f"SELECT {COLUMNS} FROM account WHERE number = ANY(CAST(:numbers AS text[]))")  # noqa: S608  # a constant
+
+LOCK = text("SELECT FROM account WHERE number = ANY(CAST(:numbers AS text[])) ORDER BY number FOR UPDATE")
 
 LOCK_NUMBERS = text("SELECT next FROM counter WHERE name = 'account' FOR UPDATE")
 
@@ -26,10 +24,11 @@ TAKE_NUMBERS = text("UPDATE counter SET next = next + :count WHERE name = 'accou
 TAKEN_CODES = text("SELECT credit_code FROM account WHERE credit_code = ANY(CAST(:codes AS text[]))")
 
 INSERT = text("""
-INSERT INTO account (number, name, credit_code, bank, state, applied_at)
-SELECT number, name, credit_code, bank, 'APPLIED', :at
-FROM unnest(CAST(:numbers AS text[]), CAST(:names AS text[]), CAST(:codes AS text[]), CAST(:banks AS text[]))
-    AS a (number, name, credit_code, bank)
+INSERT INTO account (number, name, credit_code, bank, sector, contact, state, applied_at, batch)
+SELECT number, name, credit_code, bank, sector, CAST(contact AS jsonb), 'APPLIED', :at, CAST(:batch AS uuid)
+FROM unnest(CAST(:numbers AS text[]), CAST(:names AS text[]), CAST(:codes AS text[]), CAST(:banks AS text[]),
+            CAST(:sectors AS text[]), CAST(:contacts AS text[]))
+    AS a (number, name, credit_code, bank, sector, contact)
 """)
 
 OPEN_ACCOUNTS = text("""
@@ -40,6 +39,12 @@ UPDATE account SET state = 'OPEN', opened_at = :at WHERE number = ANY(CAST(:numb
 TURN_DOWN = text("""
 UPDATE account SET state = 'REJECTED', credit_code = NULL
 WHERE number = ANY(CAST(:numbers AS text[])) AND state = 'APPLIED'
+""")
+
+OPEN_BATCH = text("UPDATE account SET state = 'OPEN', opened_at = :at WHERE batch = :batch AND state = 'APPLIED'")
+
+TURN_BATCH_DOWN = text("""
+UPDATE account SET state = 'REJECTED', credit_code = NULL WHERE batch = :batch AND state = 'APPLIED'
 """)
 
 # A halted day counts until it is delivered: the exchange's view of the account is the one its trades rest on.
@@ -65,9 +70,10 @@ def find(connection: Connection, numbers: Collection[str]) -> dict[str, Account]
     return {row["number"]: Account(**row) for row in rows}
 
 
-def page(connection: Connection, *, after: str, limit: int) -> list[Account]:
-    """Return subjects' accounts in order of number, from the one after the cursor."""
-    return [Account(**row) for row in connection.execute(PAGE, {"after": after, "limit": limit}).mappings()]
+def lock(connection: Connection, numbers: Collection[str]) -> dict[str, Account]:
+    """Return those of the accounts that exist; nobody else changes them until this transaction ends."""
+    connection.execute(LOCK, {"numbers": list(numbers)})
+    return find(connection, numbers)
 
 
 def lock_numbers(connection: Connection) -> None:
@@ -80,12 +86,27 @@ def taken_codes(connection: Connection, codes: Collection[str]) -> set[str]:
     return set(connection.execute(TAKEN_CODES, {"codes": list(codes)}).scalars())
 
 
-def apply(connection: Connection, applications: Sequence[Application], *, at: datetime) -> list[Account]:
-    """Give each application the next number and keep it as an account that is not open yet."""
+def apply(
+    connection: Connection, applications: Sequence[Application], *, at: datetime, batch: str | None = None
+) -> list[Account]:
+    """Give each application the next number and keep it as an account that is not open yet.
+
+    ``batch`` names the file they came with, when there are too many to name them all.
+    """
     first = connection.execute(TAKE_NUMBERS, {"count": len(applications)}).scalar_one()
     numbered = enumerate(applications, start=first)
     made = [
-        Account(number_of(a.kind, a.province, serial), a.name, a.credit_code, "APPLIED", a.bank, at, None)
+        Account(
+            number_of(a.kind, a.province, serial),
+            a.name,
+            a.credit_code,
+            "APPLIED",
+            a.bank,
+            at,
+            None,
+            a.sector,
+            a.contact,
+        )
         for serial, a in numbered
     ]
     columns = {
@@ -93,8 +114,10 @@ def apply(connection: Connection, applications: Sequence[Application], *, at: da
         "names": [account.name for account in made],
         "codes": [account.credit_code for account in made],
         "banks": [account.bank for account in made],
+        "sectors": [account.sector for account in made],
+        "contacts": [json.dumps(a.contact, ensure_ascii=False) if a.contact else None for a in made],
     }
-    connection.execute(INSERT, columns | {"at": at})
+    connection.execute(INSERT, columns | {"at": at, "batch": batch})
     return made
 
 
@@ -106,6 +129,16 @@ def open_accounts(connection: Connection, numbers: Sequence[str], *, at: datetim
 def turn_down(connection: Connection, numbers: Sequence[str]) -> int:
     """Reject applied accounts; return how many were."""
     return connection.execute(TURN_DOWN, {"numbers": list(numbers)}).rowcount
+
+
+def open_batch(connection: Connection, batch: str, *, at: datetime) -> int:
+    """Open what was applied for with one file; return how many accounts that is."""
+    return connection.execute(OPEN_BATCH, {"batch": batch, "at": at}).rowcount
+
+
+def turn_batch_down(connection: Connection, batch: str) -> int:
+    """Reject what was applied for with one file; return how many accounts that is."""
+    return connection.execute(TURN_BATCH_DOWN, {"batch": batch}).rowcount
 
 
 def with_exchange(connection: Connection, number: str) -> bool:

@@ -32,6 +32,7 @@ def answer_of(refused: Refused) -> Answer:
     if refused.errors:
         body["errors"] = [
             {"line": error.line, "code": error.reason.code, "title": error.reason.sentence, "detail": error.detail}
+            | ({"column": error.column} if error.column else {})
             for error in refused.errors
         ]
     return Answer(reason.http_status, body, EXTRA_HEADERS.get(reason, {}))

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.accounts.operators import store
-from core.accounts.rights import Right, refuse_right, refuse_view
+from core.accounts.rights import refuse_right, refuse_view
 from core.accounts.rules import number_of
 from core.approvals.rules import Caller
 from core.refusals import Reason
@@ -48,7 +48,7 @@ PEOPLE = [
     ("hubei", {"authority_checker"}, "42", "vc", ""),
     ("shanghai", {"authority_checker"}, "31", "", "vc"),
 ]
-LETTERS: dict[str, Right] = {"v": "view", "m": "maker", "c": "checker"}
+LETTERS = {"v": "view", "m": "maker", "c": "checker"}
 
 
 @pytest.mark.parametrize(("name", "roles", "province", "here", "elsewhere"), PEOPLE)
@@ -64,7 +64,7 @@ def test_everybody_may_what_role_list_or_province_says(
                 assert refused is None or refused.reason is Reason.NOT_PERMITTED
 
 
-def test_only_people_with_a_limit_are_kept_from_looking(accounts: Engine) -> None:
+def test_only_people_of_subjects_are_kept_from_looking(accounts: Engine) -> None:
     with accounts.connect() as connection:
         assert refuse_view(connection, Caller("reader", frozenset()), OTHERS) is None
         assert refuse_view(connection, Caller("vic", frozenset({"holder"})), OTHERS) is not None

@@ -14,10 +14,15 @@ SELECT "right" FROM account_operator WHERE account = :account AND login = :login
 """)
 
 
+def given(connection: Connection, account: str, login: str) -> frozenset[str]:
+    """Return the rights that the login was given for the account."""
+    return frozenset(connection.execute(RIGHTS_OF, {"account": account, "login": login}).scalars())
+
+
 def rights_of(connection: Connection, account: str, login: str) -> frozenset[str]:
     """Return what the login may do for the account; whoever may do anything may look."""
-    found = connection.execute(RIGHTS_OF, {"account": account, "login": login}).scalars().all()
-    return frozenset({*found, "view"}) if found else frozenset()
+    found = given(connection, account, login)
+    return found | {"view"} if found else found
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ ALTER TABLE account
     ADD COLUMN exchange_notified_at timestamptz,
     ADD COLUMN traded_until_day date,
     ADD COLUMN traded_until_seq bigint,
-    ADD CONSTRAINT account_restriction_is_of_restricted CHECK (restriction IS NULL OR state = 'RESTRICTED');
-ALTER TABLE account SET (fillfactor = 60);
+    ADD CONSTRAINT account_restriction_is_of_restricted
+        CHECK (restriction IS NULL OR state IN ('RESTRICTED', 'SUSPENDED', 'CLOSURE_PENDING'));
+ALTER TABLE account SET (fillfactor = 50);
 COMMENT ON TABLE account IS 'A subject and its one account. Pages keep room: a change of state writes no index.';
 COMMENT ON COLUMN account.batch IS 'The file it was applied for with, when that was one.';
 COMMENT ON COLUMN account.restriction IS 'What may not move while RESTRICTED; NULL there means all.';
@@ -35,6 +36,12 @@ COMMENT ON COLUMN account.blocked IS 'Why reconciliation stopped it: nothing mov
 COMMENT ON COLUMN account.pending_state IS 'Decided, and not in force before the exchange knows.';
 COMMENT ON COLUMN account.traded_until_seq IS 'Trades of that day up to this one came before the exchange knew.';
 CREATE INDEX account_by_batch ON account (batch) WHERE batch IS NOT NULL;
+CREATE VIEW account_trading AS
+SELECT number, traded_until_day, traded_until_seq,
+       blocked IS NULL AND (state = 'OPEN' OR state = 'RESTRICTED' AND restriction IS NOT DISTINCT FROM 'out') AS buys,
+       blocked IS NULL AND (state = 'OPEN' OR state = 'RESTRICTED' AND restriction IS NOT DISTINCT FROM 'in') AS sells
+FROM account WHERE number !~ '^S';
+COMMENT ON VIEW account_trading IS 'Which side of a trade each account may take now.';
 """
 
 OPERATORS = """
@@ -92,17 +99,15 @@ CREATE TABLE account_review (
 COMMENT ON TABLE account_review IS 'Who held an application''s documents against its list, once.';
 """
 
-# Two characters at a time find parts of names in any script, without an extension. The pages are read again with LIKE.
+# Two characters at a time find parts of names in any script, without an extension. What it finds is held against LIKE again.
 SEARCH = """
 CREATE FUNCTION account_text(name text, credit_code text, number text) RETURNS text
 LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 2
 RETURN lower(name || E'\\n' || coalesce(credit_code, '') || E'\\n' || number);
 CREATE FUNCTION account_grams(said text) RETURNS text[]
 LANGUAGE sql IMMUTABLE PARALLEL SAFE COST 500
-RETURN (SELECT coalesce(array_agg(DISTINCT gram), '{}')
-        FROM (SELECT substr(said, n, 2) AS gram FROM generate_series(1, length(said) - 1) AS n) AS pairs
-        WHERE gram !~ E'\\n');
-COMMENT ON FUNCTION account_grams IS 'All pairs of neighbouring characters of one line.';
+RETURN ARRAY(SELECT substr(said, n, 2) FROM generate_series(1, length(said) - 1) AS n);
+COMMENT ON FUNCTION account_grams IS 'All pairs of neighbouring characters; an index keeps each once.';
 CREATE INDEX account_by_grams ON account USING gin (account_grams(account_text(name, credit_code, number)));
 """
 
@@ -112,4 +117,4 @@ def upgrade() -> None:
         run(statements)
     mutable("account_operator")
     append_only("account_state_change", "account_document", "account_review")
-    op.execute("ANALYZE account")
+    op.execute("GRANT SELECT ON account_trading TO registry_app")

@@ -1,0 +1,1 @@
+"""Documents of an application: listed when it is made, confirmed by a reviewer."""

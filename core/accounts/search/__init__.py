@@ -1,0 +1,1 @@
+"""Finds accounts among very many, by part of a name, credit code or number."""
