@@ -20,10 +20,21 @@ from core.api.auth import Verifier
 from core.api.calls import Desk
 from core.api.edge import Edge
 from core.api.problems import PROBLEM, answer_of, response_of
-from core.api.routes import accounts, approvals, audit, authority, days, holdings, operations, statements, trust
+from core.api.routes import (
+    accounts,
+    allocation,
+    approvals,
+    audit,
+    authority,
+    days,
+    holdings,
+    operations,
+    statements,
+    trust,
+)
 from core.refusals import Answer, Reason, Refused, RefusedError
 
-SUBJECTS = (accounts, approvals, audit, authority, holdings, trust, statements, days, operations)
+SUBJECTS = (accounts, allocation, approvals, audit, authority, holdings, trust, statements, days, operations)
 STATUS_REASONS = {404: Reason.NO_SUCH_ADDRESS, 405: Reason.NO_SUCH_METHOD, 413: Reason.BODY_TOO_LARGE}
 
 

@@ -59,21 +59,6 @@ class OpenAccounts(Body):
     accounts: list[OpenAccount] = Field(min_length=1, max_length=20_000)
 
 
-class PlanLine(Body):
-    """What one account is allocated."""
-
-    account: Text = Field(examples=[EMITTER])
-    tonnes: Amount = Field(examples=[120_000])
-
-
-class Allocate(Body):
-    """An allocation plan."""
-
-    product: Text = Field(examples=["CEA-2019"])
-    plan: Text = Field(examples=["Hubei 2019-2020, final"])
-    lines: list[PlanLine] = Field(max_length=20_000)
-
-
 class MoveFreely(Body):
     """A transfer between two owners; the market has none, the playground does."""
 

@@ -90,6 +90,10 @@ COPY_BLOCKS = "COPY unit_block (serials, holder) FROM STDIN"
 
 COPY_MOVES = "COPY unit_move (serials, giver, taker, type, reference, market_day) FROM STDIN"
 
+TONNES_OF = text("""
+SELECT coalesce(sum(tonnes), 0)::bigint FROM unit_block WHERE holder = :holder AND vintage = :vintage
+""")
+
 HOLDINGS = text("SELECT lower(serials), upper(serials) FROM unit_block WHERE holder = :holder ORDER BY 1")
 
 TOTALS = text("SELECT holder, vintage, sum(tonnes) FROM unit_block GROUP BY holder, vintage ORDER BY holder, vintage")
@@ -306,6 +310,12 @@ def move_serials(
 def holdings(connection: Connection, holder: str) -> list[SerialRange]:
     """Return the holder's blocks in order of serials."""
     return [SerialRange.of_bounds(low, high) for low, high in connection.execute(HOLDINGS, {"holder": holder})]
+
+
+def tonnes_of(connection: Connection, holder: str, vintage: Vintage) -> int:
+    """Return how many tonnes of a vintage the holder has."""
+    found: int = connection.execute(TONNES_OF, {"holder": holder, "vintage": vintage.year}).scalar_one()
+    return found
 
 
 def totals(connection: Connection) -> dict[tuple[str, int], int]:

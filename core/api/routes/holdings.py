@@ -1,4 +1,4 @@
-"""Routes of what accounts hold: holdings, transfers, allocation, surrender, deposits."""
+"""Routes of what accounts hold: holdings, transfers, surrender, deposits."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from core.accounts import service as accounts
-from core.allocation import service as allocation
 from core.api import bodies, views
 from core.api.calls import After, ByAnyone, ByBank, ByMaker, Number, StrictRequest, StrictRoute
 from core.api.commands import Command
@@ -33,7 +32,6 @@ def _both_sides(body: Mapping[str, Any]) -> Sequence[Place]:
     return [place_of(body[side], body["asset"]) for side in ("from_account", "to_account")]
 
 
-ALLOCATE = Command(allocation.propose, alone=True)
 TRANSFER = {
     allowed: Command(
         run=partial(transfers.transfer, free_transfers=allowed),
@@ -62,12 +60,6 @@ async def statement(
 
 def _statement(connection: Connection, *, caller: Caller, number: str, after: str, limit: int) -> Answer | Refused:
     return accounts.transfers(connection, caller, number, after=after, limit=limit)
-
-
-@router.post("/v1/allocations", status_code=202, response_model=views.Task, tags=["holdings"])
-async def allocate(call: ByMaker, body: bodies.Allocate) -> Response:
-    """Propose an allocation plan; units are issued when a second person approves."""
-    return await call.put(ALLOCATE, body.plain())
 
 
 @router.post("/v1/transfers", status_code=201, response_model=views.Transfer, tags=["holdings"])

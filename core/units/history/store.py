@@ -177,6 +177,8 @@ def _by_vintage(low: int, high: int) -> list[SerialRange]:
     blocks = []
     while low < high:
         until = min(high, (low // SERIALS_PER_VINTAGE + 1) * SERIALS_PER_VINTAGE)
-        blocks.append(SerialRange.of_bounds(low + (low % SERIALS_PER_VINTAGE == 0), until))
+        first = low + (low % SERIALS_PER_VINTAGE == 0)  # no serial is number nought
+        if first < until:
+            blocks.append(SerialRange.of_bounds(first, until))
         low = until
     return blocks
