@@ -42,6 +42,8 @@ class Settings(BaseSettings):
     exchange_comp_id: str = "EXCHANGE"
     banks: dict[str, str] = {}
     """Base URL of each settlement bank by its code, as JSON."""
+    ccer: str | None = None
+    """Base URL of the offset registry; without it lots wait, and time out."""
     playground: bool = False
     """Free transfers allowed and the business clock may be moved over the API."""
     hold_window_s: float = 45.0

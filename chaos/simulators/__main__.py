@@ -1,11 +1,15 @@
-"""Starts one of the counterparties: ``python -m chaos.simulators exchange`` or ``bank``."""
+"""Starts one of the counterparties: ``python -m chaos.simulators exchange``, ``bank`` or ``ccer``."""
 
 from __future__ import annotations
 
 import importlib
 import sys
 
-SIMULATORS = {"exchange": "chaos.simulators.exchange.server", "bank": "chaos.simulators.bank"}
+SIMULATORS = {
+    "exchange": "chaos.simulators.exchange.server",
+    "bank": "chaos.simulators.bank",
+    "ccer": "chaos.simulators.ccer.server",
+}
 
 
 def main(arguments: list[str]) -> None:

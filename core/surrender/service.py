@@ -5,22 +5,37 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import date
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
 
 from core.accounts import service as accounts
 from core.accounts import store as accounts_store
-from core.accounts.rules import Side
+from core.accounts.rights import refuse_right
+from core.accounts.rules import Side, refuse_source
 from core.approvals import service as approvals
-from core.approvals.rules import MAKER, Caller, Task, refuse_unless
+from core.approvals.rehearsal import rehearse
+from core.approvals.rules import AUTHORITY_CHECKER, CHECKER, Caller, Task
 from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
+from core.emissions.obligations import service as obligations
+from core.emissions.obligations.rules import Obligation
+from core.emissions.years import store as years
+from core.emissions.years.rules import YearRules
 from core.ledger import store as ledger
 from core.ledger.rules import PENDING_SURRENDER, SURRENDERED, Place, Transfer, place_of
-from core.refusals import Answer, Refused
-from core.surrender.rules import Application, decide, read_application
+from core.refusals import Answer, Reason, Refused
+from core.surrender import penalty, reversal, store
+from core.surrender.rules import (
+    PENDING,
+    RELEASED,
+    Application,
+    Surrender,
+    decide,
+    read_application,
+    refuse_for_year,
+)
 from core.units import store as units
 
 
@@ -30,14 +45,24 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     Once the exchange trades on the account's opening data, its units may be sold at any moment: then it must wait.
     Before trading starts it need not: the exchange is then sent a new version of the opening data before it opens.
     """
-    application = refuse_unless(caller, MAKER) or read_application(body)
+    application = read_application(body)
     if isinstance(application, Refused):
         return application
-    tonnes = _decide(connection, application)
+    refused = refuse_right(connection, caller, application.account, "maker")
+    if refused is not None:
+        return refused
+    rules = years.in_force(connection, application.year)
+    obligation = obligations.lock(connection, application.account, application.year)
+    tonnes = _decide(connection, application, rules, obligation)
     if isinstance(tonnes, Refused):
         return tonnes
-    day, hold = market_day(clock.now(connection)), str(uuid4())
+    now, hold = clock.now(connection), str(uuid4())
+    day = market_day(now)
     _book(connection, hold, _available(application), _pending(application), tonnes, "SURRENDER_HOLD", hold, day)
+    obligations.change(
+        connection, obligation, rules, cause="surrender", reference=hold, deltas={"pending_surrender": tonnes}
+    )
+    authority = rules.authority or obligation.due is not None
     payload = {
         "account": application.account,
         "product": application.product,
@@ -45,10 +70,33 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         "year": application.year,
         "hold": hold,
     }
-    return approvals.propose(connection, caller, kind="surrender", payload=payload, subject=application.account)
+    proposed = approvals.propose(
+        connection,
+        caller,
+        kind="surrender",
+        payload=payload,
+        subject=application.account,
+        accounts=[application.account],
+        decided_by=AUTHORITY_CHECKER if authority else CHECKER,
+    )
+    kept = Surrender(
+        hold,
+        application.account,
+        application.year,
+        application.product,
+        tonnes,
+        PENDING,
+        authority,
+        now,
+        task=str(proposed.body["id"]),
+    )
+    store.insert(connection, kept)
+    return proposed
 
 
-def _decide(connection: Connection, application: Application) -> int | Refused:
+def _decide(
+    connection: Connection, application: Application, rules: YearRules, obligation: Obligation
+) -> int | Refused:
     available, pending = _available(application), _pending(application)
     held = ledger.lock_balances(connection, [available, pending])
     found = accounts_store.find(connection, [application.account])
@@ -58,15 +106,24 @@ def _decide(connection: Connection, application: Application) -> int | Refused:
         pending=held[pending],
         trading=accounts_store.may_be_sold(connection, application.account),
         known_product=held[available] > 0 or accounts.is_known(connection, application.product),
+        rules=rules,
+        obligation=obligation,
     )
 
 
-def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
-    application, day = _kept(task), market_day(clock.now(connection))
-    taker = place_of(SURRENDERED, application.product)
-    _book(connection, task.id, _pending(application), taker, application.tonnes, "SURRENDER", task.id, day)
+def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
+    application, now = _kept(task), clock.now(connection)
     if application.vintage is None:
         raise TypeError(f"task {task.id} names no product")
+    kept = store.find(connection, str(task.payload["hold"]), hold=True)
+    rules = years.in_force(connection, application.year)
+    obligation = obligations.lock(connection, application.account, application.year)
+    refused = _refuse_now(connection, application, rules, obligation, counted=kept is not None)
+    if refused is not None:
+        return refused
+    day = market_day(now)
+    taker = place_of(SURRENDERED, application.product)
+    _book(connection, task.id, _pending(application), taker, application.tonnes, "SURRENDER", task.id, day)
     moved = units.move(
         connection,
         giver=application.account,
@@ -77,18 +134,96 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
         reference=task.id,
         market_day=day,
     )
+    _count(connection, task, application, rules, obligation, kept)
+    if kept is not None:
+        store.done(connection, kept.id, at=now, until=rules.reversible_until(now), serials=moved)
     outcome = {"surrendered": application.tonnes, "serials": [str(block) for block in moved]}
     audit.record(connection, caller=caller.name, action="surrender", subject=application.account, detail=outcome)
     return outcome
 
 
+def _refuse_now(
+    connection: Connection, application: Application, rules: YearRules, obligation: Obligation, *, counted: bool
+) -> Refused | None:
+    """Refuse what was right when it was proposed and no longer is: the account, the year's rules, the amount due."""
+    account = accounts_store.find(connection, [application.account]).get(application.account)
+    refused = refuse_source(application.account, account, with_exchange=False)
+    if refused is not None:
+        return refused
+    own = {"pending_surrender": -application.tonnes if counted else 0}
+    return refuse_for_year(application, obligations.without(obligation, own), rules)
+
+
+def _count(
+    connection: Connection,
+    task: Task,
+    application: Application,
+    rules: YearRules,
+    obligation: Obligation,
+    kept: Surrender | None,
+) -> None:
+    """Count what was handed in; a proposal from before obligations were kept is not pending in one."""
+    deltas = {"surrendered": application.tonnes}
+    if kept is not None:
+        deltas["pending_surrender"] = -application.tonnes
+    obligations.change(connection, obligation, rules, cause="surrender", reference=task.id, deltas=deltas)
+
+
 def _release(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
     application, day = _kept(task), market_day(clock.now(connection))
+    kept = store.find(connection, str(task.payload["hold"]), hold=True)
+    if kept is not None:
+        rules = years.in_force(connection, application.year)
+        obligation = obligations.lock(connection, application.account, application.year)
+        free = {"pending_surrender": -application.tonnes}
+        obligations.change(connection, obligation, rules, cause="released", reference=task.id, deltas=free)
+        store.move(connection, kept.id, RELEASED)
     back = (_pending(application), _available(application))
     _book(connection, task.id, *back, application.tonnes, "SURRENDER_RELEASE", task.id, day)
     outcome = {"released": application.tonnes}
     audit.record(connection, caller=caller.name, action="release hold", subject=application.account, detail=outcome)
     return outcome
+
+
+def dry_run(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
+    """Tell what a surrender would come to, on the same data and by the same code; nothing of it stays."""
+
+    def look(_outcome: Mapping[str, Any]) -> Mapping[str, Any]:
+        return after(connection, str(body["account"]), int(body["year"]))
+
+    return rehearse(
+        connection, caller, propose=lambda: propose(connection, caller, body), executors=EXECUTORS, look=look
+    )
+
+
+def after(connection: Connection, account: str, year: int) -> dict[str, Any]:
+    """Return an account's obligation of a year and its balances, as a dry run shows them."""
+    held = [b for b in ledger.balances(connection, [account]) if b.amount]
+    return {
+        "obligation": obligations.facts(connection, account, years.in_force(connection, year)),
+        "holdings": [{"asset": b.asset, "bucket": b.bucket, "amount": b.amount} for b in held],
+    }
+
+
+def get(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
+    """Return a surrender with the serials that were handed in, and until when it can be reversed."""
+    found = store.find(connection, UUID(number))
+    if found is None:
+        return Refused(Reason.SURRENDER_UNKNOWN)
+    account = obligations.visible(connection, caller, found.account)
+    return account if isinstance(account, Refused) else Answer(200, found.body)
+
+
+def list_surrenders(
+    connection: Connection, caller: Caller, number: str, *, after: UUID | None, limit: int
+) -> Answer | Refused:
+    """Return a page of an account's surrenders, oldest first."""
+    account = obligations.visible(connection, caller, number)
+    if isinstance(account, Refused):
+        return account
+    found = store.page(connection, number, after=after, limit=limit + 1)
+    more = found[limit - 1].id if len(found) > limit else None
+    return Answer(200, {"account": number, "surrenders": [one.body for one in found[:limit]], "next": more})
 
 
 def _kept(task: Task) -> Application:
@@ -119,5 +254,9 @@ def _book(
     ledger.post(connection, [Transfer(number, debit, credit, tonnes, kind, reference)], market_day=day)
 
 
-EXECUTORS: Mapping[str, approvals.Executor] = {"surrender": _execute}
+EXECUTORS: Mapping[str, approvals.Executor] = {
+    "surrender": _execute,
+    **reversal.EXECUTORS,
+    **penalty.EXECUTORS,
+}
 UNDOERS: Mapping[str, approvals.Executor] = {"surrender": _release}

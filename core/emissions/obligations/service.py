@@ -68,6 +68,11 @@ def change(
     return after
 
 
+def without(obligation: Obligation, deltas: Mapping[str, int]) -> Obligation:
+    """Return the obligation as if some figures differed by so much; its state stays."""
+    return replace(obligation, **{name: getattr(obligation, name) + delta for name, delta in deltas.items()})
+
+
 def penalise(connection: Connection, obligation: Obligation, rules: YearRules, *, reference: str) -> Obligation:
     """End a locked obligation that is short with a penalty: what is missing is to come off the next allocation."""
     missing = obligation.missing(rules)
