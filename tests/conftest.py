@@ -4,28 +4,32 @@ from __future__ import annotations
 
 import itertools
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg
 import pytest
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, text
 
 from core.accounts import service as accounts
 from core.allocation import service as allocation
 from core.approvals import service as approvals
 from core.approvals.rules import Caller
+from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.db.engine import write_engine
 from core.db.migrate import upgrade
 from core.db.prepare import Passwords, prepare
 from core.ledger import store as ledger
-from core.ledger.rules import BANK, Transfer, place_of
+from core.ledger.rules import BANK, ISSUANCE, Transfer, place_of
+from core.quantities import CASH
 from core.refusals import Answer, Refused
 from core.surrender import service as surrender
 from core.transfers import service as transfers
+from core.units import store as units
+from core.units.history import store as history
 from deploy.binaries import as_node_user, postgres_bin
 from deploy.ports import free_port
 
@@ -77,6 +81,30 @@ def dsn(postgres: str, request: pytest.FixtureRequest, _numbers: Iterator[int]) 
 @pytest.fixture(scope="session")
 def _numbers() -> Iterator[int]:
     return itertools.count(1)
+
+
+def _sound(connection: Connection) -> None:
+    """Both accountings agree on everybody; the books balance; no serial twice or missing; both chains hold."""
+    booked: dict[tuple[str, int], int] = {}
+    owners = list(connection.execute(text("SELECT number FROM account")).scalars())
+    for held in ledger.balances(connection, owners):
+        assert held.amount >= 0 or held.owner in {ISSUANCE, BANK}
+        if held.asset != CASH and held.amount > 0:
+            key = (held.owner, int(held.asset[4:]))
+            booked[key] = booked.get(key, 0) + held.amount
+    assert units.totals(connection) == booked
+    assert set(ledger.imbalance(connection).values()) <= {0}
+    assert ledger.drifted(connection) == []
+    assert ledger.verify_chain(connection) == []
+    assert history.uncovered(connection) == []
+    assert history.unreplayed(connection) == []
+    assert audit.verify(connection) == []
+
+
+@pytest.fixture
+def sound() -> Callable[[Connection], None]:
+    """What must hold of every registry at every moment, as a check."""
+    return _sound
 
 
 @pytest.fixture

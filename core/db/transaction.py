@@ -73,6 +73,7 @@ def closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> I
 @contextmanager
 def _opened(engine: Engine, within_s: float) -> Iterator[Connection]:
     """Open a transaction that ends by its deadline, its rollback too: a frozen server answers nothing at all."""
+    pool = engine.pool
     with engine.connect() as connection:
         connection.begin()  # so that a COPY on the raw connection is committed too
         with closed_at_deadline(driver_of(connection), within_s):
@@ -84,6 +85,8 @@ def _opened(engine: Engine, within_s: float) -> Iterator[Connection]:
                 raise
             finally:
                 _roll_back(engine, connection)
+                if engine.pool is not pool:
+                    connection.invalidate()  # a sibling lost the primary meanwhile: no pool would take it back
 
 
 def _roll_back(engine: Engine, connection: Connection) -> None:

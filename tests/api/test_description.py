@@ -1,4 +1,4 @@
-"""The published description is what the registry does: every operation, fed with anything at all, answers as it says."""
+"""The published description is what the registry does: each operation, fed with anything, answers as it says."""
 
 from __future__ import annotations
 

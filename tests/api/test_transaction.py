@@ -142,3 +142,15 @@ async def test_an_answer_that_only_the_primary_has_is_not_given_until_a_standby_
     answer = await asyncio.wait_for(waiting, 10)
     assert (answer.status, answer.body) == (201, {"key": "k", "n": 1})
     assert effects() == {"k": 1}
+
+
+def test_a_connection_whose_siblings_lost_the_primary_is_closed_and_not_left_lying_about(engine: Engine) -> None:
+    """The pool that it came from was given up meanwhile, so no pool would take it back."""
+    kept: list[Any] = []
+
+    def work(connection: Connection) -> None:
+        kept.append(connection.connection.driver_connection)
+        engine.dispose()  # what another thread does whose own connection broke
+
+    read(engine, work)
+    assert kept[0].closed
