@@ -29,12 +29,25 @@ from core.api.routes import (
     days,
     holdings,
     operations,
+    parameters,
     statements,
     trust,
 )
 from core.refusals import Answer, Reason, Refused, RefusedError
 
-SUBJECTS = (accounts, allocation, approvals, audit, authority, holdings, trust, statements, days, operations)
+SUBJECTS = (
+    accounts,
+    allocation,
+    approvals,
+    audit,
+    authority,
+    holdings,
+    trust,
+    statements,
+    parameters,
+    days,
+    operations,
+)
 STATUS_REASONS = {404: Reason.NO_SUCH_ADDRESS, 405: Reason.NO_SUCH_METHOD, 413: Reason.BODY_TOO_LARGE}
 
 
@@ -162,7 +175,8 @@ def _described(document: dict[str, Any]) -> dict[str, Any]:
     for path, offered in document["paths"].items():
         if path.startswith("/v1/"):
             for method, operation in offered.items():
-                _describe(operation, writes=method == "post", keyed=path.startswith("/v1/requests/"))
+                writes = method == "post" and not path.endswith("/dry-run")
+                _describe(operation, writes=writes, keyed=path.startswith("/v1/requests/"))
     return document
 
 

@@ -14,6 +14,7 @@ from core.approvals import service as approvals
 from core.approvals.rules import Caller
 from core.authority import service as authority
 from core.ledger.rules import Place
+from core.parameters import service as parameters
 from core.refusals import Answer, Refused
 from core.surrender import service as surrender
 from core.transfers import proposals as transfer_proposals
@@ -29,6 +30,7 @@ EXECUTORS: Mapping[str, approvals.Executor] = {
     **surrender.EXECUTORS,
     **authority.EXECUTORS,
     **trust.EXECUTORS,
+    **parameters.EXECUTORS,
     **transfer_proposals.EXECUTORS,
 }
 UNDOERS: Mapping[str, approvals.Executor] = {**accounts.UNDOERS, **allocation.UNDOERS, **surrender.UNDOERS}

@@ -72,7 +72,18 @@ BY_CONDITION = {
 }
 """Tables of two firms a row: either side shows it."""
 
-PUBLIC = ("business_clock", "market_day", "market_day_product", "daily_report", "unit_issue", "ledger_batch", "opening")
+PUBLIC = (
+    "business_clock",
+    "market_day",
+    "market_day_product",
+    "daily_report",
+    "unit_issue",
+    "ledger_batch",
+    "opening",
+    "parameter",
+    "parameter_frozen",
+    "calendar_exception",
+)
 """Tables that say nothing of a single firm."""
 
 
