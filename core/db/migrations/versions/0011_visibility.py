@@ -63,12 +63,16 @@ BY_ACCOUNT = {
     "unit_block": "holder",
     "account_province": "account",
     "opening_position": "account",
+    "allocation_line": "account",
+    "allocation_entry": "account",
+    "allocation_deduction": "account",
 }
 """Tables of one firm a row, and the column that names it."""
 
 BY_CONDITION = {
     "transfer": "t.debit IN (SELECT place FROM province.own) OR t.credit IN (SELECT place FROM province.own)",
     "unit_move": "t.giver IN (SELECT number FROM province.own) OR t.taker IN (SELECT number FROM province.own)",
+    "allocation_deduction_use": "t.deduction IN (SELECT id FROM province.allocation_deduction)",
 }
 """Tables of two firms a row: either side shows it."""
 
@@ -85,6 +89,19 @@ PUBLIC = (
     "calendar_exception",
 )
 """Tables that say nothing of a single firm."""
+
+
+# A plan of many provinces has sums of its own for each.
+PLANS = """
+CREATE VIEW province.allocation_plan AS
+SELECT p.number, p.product, p.name, p.kind, p.share_percent, p.follows, p.province, own.lines, own.tonnes, p.state,
+       p.proposed_by, p.proposed_at, p.task, p.executed_at, p.market_day
+FROM registry.allocation_plan p
+CROSS JOIN LATERAL (SELECT count(*)::integer AS lines, coalesce(sum(l.tonnes), 0)::bigint AS tonnes
+                    FROM province.allocation_line l WHERE l.plan = p.number) AS own
+WHERE own.lines > 0;
+GRANT SELECT ON province.allocation_plan TO registry_province;
+"""
 
 
 def _show(table: str, condition: str) -> None:
@@ -105,3 +122,4 @@ def upgrade() -> None:
         _show(table, condition)
     for table in PUBLIC:
         _show(table, "true")
+    run(PLANS)
