@@ -175,14 +175,15 @@ def _described(document: dict[str, Any]) -> dict[str, Any]:
     for path, offered in document["paths"].items():
         if path.startswith("/v1/"):
             for method, operation in offered.items():
-                writes = method == "post" and not path.endswith("/dry-run")
-                _describe(operation, writes=writes, keyed=path.startswith("/v1/requests/"))
+                kept = method == "post" and not path.endswith("/dry-run")
+                _describe(operation, writes=method == "post", kept=kept, keyed=path.startswith("/v1/requests/"))
     return document
 
 
-def _describe(operation: dict[str, Any], *, writes: bool, keyed: bool) -> None:
+def _describe(operation: dict[str, Any], *, writes: bool, kept: bool, keyed: bool) -> None:
+    """``kept``: what is sent is carried out, once for each key; a dry run is not."""
     parameters = operation.setdefault("parameters", [])
-    if writes:
+    if kept:
         parameters.append({"$ref": "#/components/parameters/IdempotencyKey"})
     parameters.append({"$ref": "#/components/parameters/Prefer"})
     problems = WRITE_PROBLEMS if writes else READ_PROBLEMS | ({"400": WRITE_PROBLEMS["400"]} if keyed else {})
