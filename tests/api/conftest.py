@@ -103,7 +103,8 @@ class Callers:
     ROLES = ("maker", "checker", "operator", "bank", "probe")
 
     async def get(self, path: str, **options: Any) -> httpx.Response:
-        return await self.http.get(path, headers=self._headers("reader", (), options), **options)
+        roles = options.pop("roles", ("auditor",))
+        return await self.http.get(path, headers=self._headers(options.pop("by", "reader"), roles, options), **options)
 
     async def post(self, path: str, body: Any = None, **options: Any) -> httpx.Response:
         headers = self._headers(options.pop("by", "somebody"), options.pop("roles", self.ROLES), options)

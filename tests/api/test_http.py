@@ -27,6 +27,14 @@ WRITES: dict[str, tuple[str, Any]] = {
     "/v1/account-batches": ("maker", {"accounts": [{"name": "Example", "kind": "E", "province": "42"}]}),
     f"/v1/tasks/{TASK}/approve": ("checker", {}),
     f"/v1/tasks/{TASK}/reject": ("checker", {"reason": "Wrong code"}),
+    f"/v1/tasks/{TASK}/withdraw": ("maker", {}),
+    "/v1/accounts/E42-00001001-60/trusted": ("maker", {"trusted": "E42-00001002-57"}),
+    "/v1/accounts/E42-00001001-60/trusted/E42-00001002-57/remove": ("maker", {}),
+    "/v1/accounts/E42-00001001-60/limits": ("maker", {"tonnes_max": 5, "fen_max": 5, "trusted_only": True}),
+    "/v1/transfer-proposals": (
+        "maker",
+        {"from_account": "E42-00001001-60", "to_account": "E42-00001002-57", "asset": "CEA-2019", "amount": 5},
+    ),
     "/v1/allocations": (
         "maker",
         {"product": "CEA-2019", "plan": "first", "lines": [{"account": "E42-00001001-60", "tonnes": 5}]},
@@ -49,7 +57,10 @@ READS = (
     "/v1/accounts/E42-00001001-60",
     "/v1/accounts/E42-00001001-60/holdings",
     "/v1/accounts/E42-00001001-60/transfers",
+    "/v1/tasks",
     f"/v1/tasks/{TASK}",
+    "/v1/audit",
+    "/v1/accounts/E42-00001001-60/trusted",
     "/v1/requests/some-key",
     "/v1/clock",
     "/v1/days/2021-07-16",
@@ -107,8 +118,8 @@ async def test_nothing_that_is_sent_makes_a_write_fail(api: Any, path: str) -> N
         assert answer.status_code < 400 or _is_problem(answer), (body, answer.text)
     for raw in RAW:
         answer = await api.post(path, content=raw, headers={"Content-Type": "application/json"}, roles=(role,))
-        approved_without_body = path.endswith("/approve") and raw in {b"", b"null"}
-        assert answer.status_code == (404 if approved_without_body else 422), (raw[:40], answer.text)
+        needs_no_body = path.endswith(("/approve", "/withdraw", "/remove")) and raw in {b"", b"null"}
+        assert answer.status_code == (404 if needs_no_body else 422), (raw[:40], answer.text)
         assert _is_problem(answer)
 
 
@@ -131,6 +142,15 @@ ODD = (
     "/v1/accounts/E42-00001001-60/transfers?after=x",
     "/v1/accounts/E42-00001001-60/transfers?after=9999999999999999999-1",
     "/v1/tasks/%00",
+    "/v1/tasks?after=-1",
+    "/v1/tasks?after=99999999999999999999",
+    "/v1/tasks?state=LOST",
+    "/v1/tasks?kind=%27",
+    "/v1/tasks?account=%00",
+    "/v1/audit?after=1",
+    "/v1/audit?after=9999999999999999999-1",
+    "/v1/audit?subject=%00",
+    "/v1/accounts/E42-00001001-60/trusted?limit=0",
     "/v1/tasks/none",
     "/v1/days/2021-13-01",
     "/v1/days/%00",
