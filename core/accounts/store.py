@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
-from datetime import datetime
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 
 from sqlalchemy import Connection, text
 
@@ -154,6 +155,34 @@ def those_with_exchange(connection: Connection, numbers: Collection[str]) -> set
 def may_be_sold(connection: Connection, number: str) -> bool:
     """Tell whether the account stands in the opening data of a day that trades or is being settled."""
     return number in _standing_in_opening(connection, [number], free=DELIVERED + NOT_TRADING_YET)
+
+
+TRADERS = text("""
+SELECT number, buys, sells, CASE WHEN traded_until_day = :day THEN traded_until_seq END AS until
+FROM account_trading WHERE number = ANY(CAST(:numbers AS text[]))
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class Traders:
+    """Who of the accounts asked for may take which side of a trade."""
+
+    free: frozenset[str]
+    buyers: frozenset[str]
+    sellers: frozenset[str]
+    until: Mapping[str, int]
+    """Trades up to this number of the day stand, whatever the account may do now."""
+
+
+def traders(connection: Connection, numbers: Collection[str], day: date) -> Traders:
+    """Tell which of these accounts may buy, sell, or both, on a day."""
+    rows = connection.execute(TRADERS, {"numbers": list(numbers), "day": day}).all()
+    return Traders(
+        free=frozenset(row.number for row in rows if row.buys and row.sells),
+        buyers=frozenset(row.number for row in rows if row.buys and not row.sells),
+        sellers=frozenset(row.number for row in rows if row.sells and not row.buys),
+        until={row.number: row.until for row in rows if row.until is not None},
+    )
 
 
 def _standing_in_opening(connection: Connection, numbers: Collection[str], *, free: Sequence[str]) -> set[str]:

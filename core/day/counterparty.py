@@ -37,6 +37,10 @@ class ExchangeFiles:
         """Send the clearing result; return whether the exchange reached the same one."""
         return self._post("/v1/clearing-results", result)
 
+    def send_restriction(self, notice: Mapping[str, Any]) -> dict[str, Any]:
+        """Say what an account may no longer do, or may do again; return from which trade on the exchange refuses it."""
+        return self._post("/v1/restrictions", notice)
+
     def _post(self, path: str, message: Mapping[str, Any]) -> dict[str, Any]:
         if not self._lines:
             raise ExchangeUnavailableError("no line to the exchange is configured")

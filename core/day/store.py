@@ -304,28 +304,31 @@ def stage_releases(connection: Connection, day: date) -> None:
     connection.execute(STAGE_RELEASES, {"day": day})
 
 
-# A restricted account neither sells nor spends, so it stands in no opening data.
-INSERT_POSITIONS = text("""
+# What may not be sold or spent is not there for the exchange; who may do neither stands in no opening data.
+TRADABLE = "CASE WHEN p.asset = 'CNY' AND t.buys OR p.asset <> 'CNY' AND t.sells THEN coalesce(l.balance, 0) ELSE 0 END"
+INSERT_POSITIONS = text(f"""
 INSERT INTO opening_position (day, version, account, asset, amount)
-SELECT :day, :version, a.number, p.asset, coalesce(l.balance, 0)
-FROM account a
+SELECT :day, :version, t.number, p.asset, {TRADABLE}
+FROM account_trading t
 CROSS JOIN unnest(CAST(:assets AS text[])) AS p (asset)
-LEFT JOIN ledger_account l ON l.owner = a.number AND l.asset = p.asset AND l.bucket = 'available'
-WHERE a.state = 'OPEN' AND a.number ~ '^[EIP]'
-""")
-INSERT_POSITIONS_AGAIN = text("""
+LEFT JOIN ledger_account l ON l.owner = t.number AND l.asset = p.asset AND l.bucket = 'available'
+WHERE t.buys OR t.sells
+""")  # noqa: S608  # a constant of this file
+INSERT_POSITIONS_AGAIN = text(f"""
 INSERT INTO opening_position (day, version, account, asset, amount)
-SELECT p.day, p.version + 1, p.account, p.asset, coalesce(l.balance, 0)
+SELECT p.day, p.version + 1, p.account, p.asset, {TRADABLE}
 FROM opening_position p
+JOIN account_trading t ON t.number = p.account
 LEFT JOIN ledger_account l ON l.owner = p.account AND l.asset = p.asset AND l.bucket = 'available'
 WHERE p.day = :day AND p.version = :version
-""")
-POSITIONS_CHANGED = text("""
+""")  # noqa: S608  # a constant of this file
+POSITIONS_CHANGED = text(f"""
 SELECT EXISTS (
     SELECT FROM opening_position p
+    JOIN account_trading t ON t.number = p.account
     LEFT JOIN ledger_account l ON l.owner = p.account AND l.asset = p.asset AND l.bucket = 'available'
-    WHERE p.day = :day AND p.version = :version AND p.amount <> coalesce(l.balance, 0))
-""")
+    WHERE p.day = :day AND p.version = :version AND p.amount <> {TRADABLE})
+""")  # noqa: S608  # a constant of this file
 INSERT_OPENING = text("""
 INSERT INTO opening (day, version, positions, hash) VALUES (:day, :version, :positions, :hash)
 """)

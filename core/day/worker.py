@@ -19,6 +19,7 @@ from core.day.arrows import ARROWS, Parties
 from core.day.chores import Chore, Housekeeper
 from core.day.counterparty import ExchangeFiles, ExchangeUnavailableError
 from core.day.gauges import Gauges
+from core.day.notices import Notices
 from core.day.rules import State
 from core.db.engine import write_engine
 from core.db.transaction import NoPrimaryError, read, write
@@ -54,13 +55,16 @@ class Worker:
     chores: Sequence[Chore] = ()
     _patience: dict[date, Patience] = field(default_factory=dict)
     _housekeeper: Housekeeper = field(init=False)
+    _notices: Notices = field(init=False)
 
     def __post_init__(self) -> None:
+        self._notices = Notices(self.parties)
         self._housekeeper = Housekeeper(self.parties.engine, self.parties.worker, self.chores)
 
     def tick(self) -> bool:
-        """Go once over the unfinished days, oldest first, and over the chores; True when something moved."""
-        moved = self._days()
+        """Go once over notices, unfinished days, oldest first, and chores; True when something moved."""
+        told = self._notices.tick()
+        moved = self._days() or told
         return self._housekeeper.tick() or moved
 
     def _days(self) -> bool:

@@ -79,6 +79,16 @@ class Known:
     open_accounts: Collection[str]
     taken_ids: Collection[str] = frozenset()
     changeable: Collection[str] = frozenset()
+    buyers: Collection[str] = frozenset()
+    """Accounts that may buy, and not sell."""
+    sellers: Collection[str] = frozenset()
+    """Accounts that may sell, and not buy."""
+    until: Mapping[str, int] = field(default_factory=dict)
+    """Trades up to this number were made before the exchange knew of the account's restriction; they stand."""
+
+    def may_trade(self, account: str, side: Collection[str], seq: int) -> bool:
+        """Tell whether an account that may not simply trade may still take this side of this trade."""
+        return account in side or seq <= self.until.get(account, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,7 +138,7 @@ def judge(batch: Sequence[Received], market: Market, known: Known) -> list[Reaso
     decisions: list[Reason | None] = []
     for received in batch:
         values = received.values
-        reason = _look(values, day, market, known.open_accounts)
+        reason = _look(received, day, market, known)
         if reason is None:
             reason = _compare(values, received.refers_to, taken, changeable)
         decisions.append(reason)
@@ -136,9 +146,10 @@ def judge(batch: Sequence[Received], market: Market, known: Known) -> list[Reaso
 
 
 def _look(  # noqa: PLR0911  # one return a rule, in the order of precedence
-    values: Sequence[str], day: str, market: Market, open_accounts: Collection[str]
+    received: Received, day: str, market: Market, known: Known
 ) -> Reason | None:
     """Check what a row says by itself and against the day."""
+    values, seq = received.values, received.seq
     if len(values) != FIELDS:
         return Reason.TRADE_INVALID
     date_, appl_id, _, trade_id, kind, mode, product, buyer, seller, quantity, price, amount, time = values
@@ -148,9 +159,9 @@ def _look(  # noqa: PLR0911  # one return a rule, in the order of precedence
         return Reason.TRADE_DAY
     if not any(first <= time[9:] <= last for first, last in market.hours.get(mode, ())):
         return Reason.TRADE_HOURS
-    if buyer not in open_accounts:
+    if buyer not in known.open_accounts and not known.may_trade(buyer, known.buyers, seq):
         return Reason.TRADE_BUYER
-    if seller not in open_accounts:
+    if seller not in known.open_accounts and not known.may_trade(seller, known.sellers, seq):
         return Reason.TRADE_SELLER
     if buyer == seller:
         return Reason.TRADE_SELF

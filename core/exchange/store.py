@@ -13,6 +13,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.sql.expression import bindparam
 
+from core.accounts import store as accounts
 from core.db.transaction import driver_of
 from core.exchange.rules import FIELDS, HASH_0, Known, Market, Received, Totals, is_plain
 from core.parameters import service as parameters
@@ -118,9 +119,6 @@ def taking(connection: Connection, market: Market, *, epoch: int) -> Taking:
     return Taking.YES if row.is_open else Taking.NOT_NOW
 
 
-OPEN_ACCOUNTS = text("""
-SELECT number FROM account WHERE number = ANY(:numbers) AND state = 'OPEN' AND number NOT LIKE 'S%'
-""")
 TAKEN_IDS = text("SELECT trade_id FROM trade WHERE market_day = :day AND refusal IS NULL AND trade_id = ANY(:ids)")
 CHANGEABLE = text("SELECT trade_id FROM effective_trade WHERE market_day = :day AND trade_id = ANY(:ids)")
 
@@ -130,14 +128,21 @@ def known(connection: Connection, day: date, batch: Sequence[Received], *, with_
     whole = [received for received in batch if len(received.values) == FIELDS]
     numbers = {number for received in whole for number in received.values[7:9]}
     referred = [received.refers_to for received in whole if received.values[4] != "N" and received.refers_to]
-    accounts = connection.execute(OPEN_ACCOUNTS, {"numbers": list(numbers)}).scalars().all()
+    traders = accounts.traders(connection, numbers, day)
     ids, changeable = [], []
     if with_ids:
         asked = [received.values[3] for received in whole]
         ids = list(connection.execute(TAKEN_IDS, {"day": day, "ids": asked}).scalars())
     if referred:
         changeable = list(connection.execute(CHANGEABLE, {"day": day, "ids": referred}).scalars())
-    return Known(frozenset(accounts), frozenset(ids), frozenset(changeable))
+    return Known(
+        open_accounts=traders.free,
+        taken_ids=frozenset(ids),
+        changeable=frozenset(changeable),
+        buyers=traders.buyers,
+        sellers=traders.sellers,
+        until=traders.until,
+    )
 
 
 # A canonical row is a COPY line as it is, up to the time.

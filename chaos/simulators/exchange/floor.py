@@ -23,6 +23,7 @@ class Floor:
         self.sessions: dict[str, bool] = {"A": False, "B": False}
         self.subscribed: dict[str, bool] = {"A": False, "B": False}
         self.mischief: dict[tuple[str, int], str] = {}
+        self.restricted: dict[str, tuple[int, str]] = {}
         self._journal = journal
         self._opening_message: dict[str, Any] = {}
         self._noted = 0
@@ -45,6 +46,31 @@ class Floor:
             "accepted": agreed and not stale,
         }
 
+    def restrict(
+        self, account: str, effect: str, number: int, *, day: str | None = None, after: int | None = None
+    ) -> dict[str, object]:
+        """Refuse orders of an account from now on, or take them again; an older notice than the last changes nothing.
+
+        The answer says which trades were made before. ``day`` and ``after`` are those of the first time, in a replay.
+        """
+        trading = self.day
+        known, _ = self.restricted.get(account, (0, ""))
+        if trading is not None and after is None:
+            after = max(trading.sent, trading.due(time.monotonic()))
+        if number > known:
+            self.restricted[account] = (number, effect)
+            if trading is not None and day in {None, trading.day}:
+                trading.refuse_orders(account, effect, after=after or 0)
+            said = {"account": account, "effect": effect, "number": number}
+            self._write({"did": "restrict", **said, "day": trading.day if trading else None, "after": after or 0})
+        return {
+            "account": account,
+            "number": number,
+            "acknowledged": True,
+            "day": trading.day if trading is not None else None,
+            "last_seq": after or 0,
+        }
+
     def opening_data(self) -> dict[str, Any]:
         """Return the newest opening data whole, as accepted."""
         if self.opening is None:
@@ -64,6 +90,10 @@ class Floor:
             self._journal.unlink(missing_ok=True)
         self._write({"did": "open", "message": self._opening_message})
         self._write({"did": "load", "day": day, "rate_per_s": rate_per_s, "trades": rows})
+        for account, (number, effect) in self.restricted.items():
+            self.day.refuse_orders(account, effect, after=0)
+            said = {"account": account, "effect": effect, "number": number}
+            self._write({"did": "restrict", **said, "day": day, "after": 0})
         return self.day
 
     def loaded(self) -> TradingDay:
@@ -122,7 +152,7 @@ class Floor:
         common |= {"sessions": dict(self.sessions), "subscribed": dict(self.subscribed)}
         if day is None:
             nothing = dict.fromkeys(("day", "first_sent_at", "last_sent_at", "totals"))
-            zero = dict.fromkeys(("loaded", "sent", "acknowledged", "refused"), 0)
+            zero = dict.fromkeys(("loaded", "sent", "acknowledged", "refused", "orders_refused"), 0)
             return common | nothing | zero | {"started": False, "closed": False, "marker_sent": False}
         totals = day.totals
         return common | {
@@ -136,6 +166,7 @@ class Floor:
             "marker_sent": day.marker_sent,
             "acknowledged": day.acknowledged,
             "refused": len(day.refused),
+            "orders_refused": day.orders_refused,
             "totals": {
                 "new_count": totals.new_count,
                 "changed_count": totals.changed_count,
@@ -162,6 +193,9 @@ class Floor:
                 self.load(event["day"], event["rate_per_s"], event["trades"])
             elif did == "refuse":
                 self.refuse(event["day"], event["seq"], event["text"])
+            elif did == "restrict":
+                named = (event["account"], event["effect"], event["number"])
+                self.restrict(*named, day=event["day"] or "none", after=event["after"])
             elif did == "rate":
                 self.rate(event["rate_per_s"])
             elif did == "sent":

@@ -34,6 +34,14 @@ class Mischief(BaseModel):
     how: Literal["skip", "duplicate", "garble", "other_body"]
 
 
+class Restriction(BaseModel):
+    """What an account may no longer do, or, with none, may do again."""
+
+    account: str
+    effect: Literal["none", "in", "out", "all"]
+    number: Annotated[int, Field(ge=1)]
+
+
 async def _conflict(_: Request, error: Exception) -> JSONResponse:
     return JSONResponse({"title": str(error)}, status_code=409)
 
@@ -49,6 +57,10 @@ def files_app(floor: Floor) -> FastAPI:
     @app.post("/v1/clearing-results")
     async def clearing_results(message: dict[str, Any]) -> dict[str, object]:
         return floor.check_clearing(message)
+
+    @app.post("/v1/restrictions")
+    async def restrictions(notice: Restriction) -> dict[str, object]:
+        return floor.restrict(notice.account, notice.effect, notice.number)
 
     @app.get("/healthz")
     async def healthz() -> dict[str, object]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -94,6 +94,11 @@ def _counts(text: str) -> bool:
     return text == "0" or (0 < len(text) <= 18 and text[0] in "123456789" and all(c in "0123456789" for c in text))
 
 
+def _is_stopped(trade: TradeCaptureReport, account: str, effect: str) -> bool:
+    buys, sells = trade.buyer == account, trade.seller == account
+    return {"in": buys, "out": sells, "all": buys or sells}.get(effect, False)
+
+
 @dataclass
 class TradingDay:
     """One day's stream. Not due, not sendable: ``due`` says how far the stream may go by now."""
@@ -109,6 +114,7 @@ class TradingDay:
     marker_sent: bool = False
     acknowledged: int = 0
     refused: dict[int, str] = field(default_factory=dict)
+    orders_refused: int = 0
     _due_before: float = 0.0
     _rated_at: float = 0.0
 
@@ -116,6 +122,19 @@ class TradingDay:
     def totals(self) -> ControlTotals:
         """The control totals of the whole day."""
         return totals_of(self.trades)
+
+    def refuse_orders(self, account: str, effect: str, *, after: int) -> int:
+        """Take no order of an account any more that would be a trade behind this number; return how many that were.
+
+        What follows moves up, so that the stream keeps its numbers without a gap.
+        """
+        made, to_come = self.trades[:after], self.trades[after:]
+        gone = {trade.trade_id for trade in to_come if _is_stopped(trade, account, effect)}
+        kept = [trade for trade in to_come if trade.trade_id not in gone and trade.refers_to not in gone]
+        self.trades[:] = made + [replace(trade, appl_seq=seq) for seq, trade in enumerate(kept, start=after + 1)]
+        self.__dict__.pop("totals", None)
+        self.orders_refused += len(to_come) - len(kept)
+        return len(to_come) - len(kept)
 
     def start(self, now: float) -> None:
         """Let trades come due from now on."""
