@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from core.ledger.rules import Transfer
+from core.ledger.rules import Place, Transfer
 
 NOTHING = bytes(32)
 """What comes before the first batch, and before the first seal."""
@@ -33,6 +33,41 @@ def line_of(transfer: Transfer, market_day: date) -> bytes:
 
 def _measured(text: str) -> str:
     return f"{len(text.encode())}:{text}"
+
+
+def read_line(line: bytes) -> tuple[Transfer, date]:
+    """Read a row of form 2; ValueError when it is none."""
+    number, rest = _free(line)
+    *fixed, tail = rest.split(b"|", 8)
+    reference, rest = _free(tail)
+    reverses, end = _free(rest)
+    if len(fixed) != 8 or end:
+        raise ValueError("fields are missing, or there are too many")
+    giver, giver_bucket, taker, taker_bucket, asset, amount, kind, day = (field.decode() for field in fixed)
+    debit, credit = Place(giver, asset, giver_bucket), Place(taker, asset, taker_bucket)
+    transfer = Transfer(number, debit, credit, int(amount), kind, reference, reverses or None)
+    market_day = date.fromisoformat(day)
+    if line_of(transfer, market_day) != line:
+        raise ValueError("it is written in another way than rows are")
+    return transfer, market_day
+
+
+def _free(content: bytes) -> tuple[str, bytes]:
+    """Split off a text that stands behind its length, with the mark after it."""
+    size, _, rest = content.partition(b":")
+    end = int(size)
+    if rest[end : end + 1] not in {b"|", b"\n"}:
+        raise ValueError("a text is not as long as it says")
+    return rest[:end].decode(), rest[end + 1 :]
+
+
+def read_line_of_form_1(line: bytes) -> tuple[str, int, int, str, int]:
+    """Read id, giving and receiving ledger account, asset and amount of a row of form 1; ValueError for anything else.
+
+    Nothing but the id is free text there, and it stands first.
+    """
+    number, debit, credit, asset, amount, _, _ = line.decode().rsplit("|", 6)
+    return number, int(debit), int(credit), asset, int(amount)
 
 
 class RowsHash:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import date
 
 from sqlalchemy import Connection, text
@@ -63,6 +64,24 @@ SELECT seq FROM ledger_batch WHERE seq < 1 OR seq >= (SELECT next FROM counter W
 UNION SELECT batch FROM transfer t WHERE NOT EXISTS (SELECT FROM ledger_batch b WHERE b.batch = t.batch)
 """)
 
+HEADS = text("""
+SELECT seq, batch, form, market_day, transfers, hash FROM ledger_batch WHERE seq BETWEEN :first AND :last ORDER BY seq
+""")
+LINES = text("SELECT line FROM chain_line WHERE batch = :batch ORDER BY position")
+HASH_OF = text("SELECT hash FROM ledger_batch WHERE seq = :seq")
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """A batch without its rows."""
+
+    seq: int
+    batch: int
+    form: int
+    market_day: date
+    transfers: int
+    hash: bytes
+
 
 def extend(connection: Connection, market_day: date) -> None:
     """Append the batch that was just inserted; what is hashed is what stands in the tables."""
@@ -89,3 +108,26 @@ def broken_batches(connection: Connection, watch: Watch | None = None) -> list[i
         if watch is not None:
             watch(until, last)
     return sorted(broken.union(connection.execute(STRAY).scalars()))
+
+
+def heads(connection: Connection, first: int, last: int) -> Iterator[Head]:
+    """Read batches in their order, a page at a time."""
+    for begin in range(first, last + 1, PAGE):
+        page = {"first": begin, "last": min(begin + PAGE - 1, last)}
+        for row in connection.execute(HEADS, page).mappings().all():
+            yield Head(**{**row, "hash": bytes(row["hash"])})
+
+
+def lines(connection: Connection, batch: int) -> Iterator[bytes]:
+    """Read the rows of a batch in their order and form; a day of trades does not have to fit into memory."""
+    with connection.execution_options(stream_results=True, max_row_buffer=PAGE).execute(
+        LINES, {"batch": batch}
+    ) as rows:
+        for (line,) in rows:
+            yield bytes(line)
+
+
+def hash_of(connection: Connection, seq: int) -> bytes | None:
+    """Return the hash of a batch by its place in the chain; None when there is none."""
+    found = connection.execute(HASH_OF, {"seq": seq}).scalar_one_or_none()
+    return None if found is None else bytes(found)

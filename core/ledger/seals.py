@@ -50,10 +50,10 @@ def seal_day(connection: Connection, day: date, key: SealingKey | None) -> Seal:
 
     Without a key the seal is still linked with the one before, but nobody has signed it.
     """
+    last_seq: int = connection.execute(HOLD_CHAIN).scalar_one()
     found = find(connection, day)
     if found is not None:
         return found
-    last_seq: int = connection.execute(HOLD_CHAIN).scalar_one()
     before = _one(connection.execute(NEWEST).mappings().one_or_none())
     chain_hash = bytes(connection.execute(HASH_OF, {"seq": last_seq}).scalar_one()) if last_seq else NOTHING
     made = Seal(
@@ -117,17 +117,17 @@ def wrong_seals(connection: Connection) -> list[WrongSeal]:
 
 
 def judge(
-    found: Sequence[Seal], keys_by_name: Mapping[str, bytes], hashes: Mapping[int, bytes], *, first_seq: int = 0
+    found: Sequence[Seal], keys_by_name: Mapping[str, bytes], hashes: Mapping[int, bytes], *, since: int = 0
 ) -> list[WrongSeal]:
     """Name the seals that do not follow from the one before, the chain, or their signature.
 
-    ``hashes`` are those of the batches with which seals end; of batches before ``first_seq`` there are none to compare.
+    ``hashes`` are those of the batches with which seals end, from the batch ``since`` on.
     """
     wrong: list[WrongSeal] = []
     before: Seal | None = None
     for number, seal in enumerate(found, start=1):
         why = _why_wrong(seal, before, number) or _why_not_signed(seal, keys_by_name)
-        if why is None and seal.last_seq >= first_seq and hashes.get(seal.last_seq) != seal.chain_hash:
+        if why is None and seal.last_seq >= since and hashes.get(seal.last_seq) != seal.chain_hash:
             why = f"batch {seal.last_seq} has another hash, or is missing"
         if why is not None:
             wrong.append(WrongSeal(seal.number, seal.day, why))
