@@ -8,24 +8,13 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, Engine, text
+from sqlalchemy import Engine, text
 
 from core.approvals import service as approvals
 from core.approvals.rules import Caller
 from core.db.transaction import Unknown, read, write
 from core.parameters import service as parameters
-from core.refusals import Answer, Reason, Refused
-
-MAKER, CHECKER = frozenset({"maker"}), frozenset({"checker"})
-
-
-def change(kind: str, name: str, value: Mapping[str, Any], effective_from: str | None = "2021-07-19") -> dict[str, Any]:
-    """Word a change as a caller does."""
-    return {"kind": kind, "name": name, "value": dict(value), "effective_from": effective_from}
-
-
-def reason(answer: Answer | Refused) -> Reason | None:
-    return answer.reason if isinstance(answer, Refused) else None
+from core.refusals import Answer, Refused
 
 
 @dataclass(frozen=True)
@@ -33,8 +22,8 @@ class Rulers:
     """Ann proposes, Bob decides."""
 
     engine: Engine
-    ann: Caller = Caller("ann", MAKER)
-    bob: Caller = Caller("bob", CHECKER)
+    ann: Caller
+    bob: Caller
 
     def propose(self, *changes: Mapping[str, Any], why: str = "a test") -> Answer | Refused:
         body = {"changes": [dict(one) for one in changes], "why": why}
@@ -65,9 +54,4 @@ class Rulers:
 @pytest.fixture
 def rulers(engine: Engine) -> Rulers:
     """The business clock stands on 2021-07-15, the day before the market's first."""
-    return Rulers(engine)
-
-
-def sql(connection: Connection, statement: str, **values: Any) -> Any:
-    """Run a statement of the test's own."""
-    return connection.execute(text(statement), values)
+    return Rulers(engine, Caller("ann", frozenset({"maker"})), Caller("bob", frozenset({"checker"})))
