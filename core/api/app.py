@@ -21,27 +21,39 @@ from core.api.calls import Desk
 from core.api.edge import Edge
 from core.api.problems import PROBLEM, answer_of, response_of
 from core.api.routes import (
+    account_states,
     accounts,
     allocation,
     approvals,
     audit,
     authority,
+    carryover,
+    compliance,
     days,
     holdings,
+    offset,
     operations,
+    operators,
     parameters,
     statements,
+    surrender,
     trust,
 )
 from core.refusals import Answer, Reason, Refused, RefusedError
 
 SUBJECTS = (
     accounts,
+    account_states,
+    operators,
     allocation,
     approvals,
     audit,
     authority,
     holdings,
+    compliance,
+    surrender,
+    offset,
+    carryover,
     trust,
     statements,
     parameters,

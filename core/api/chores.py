@@ -14,7 +14,11 @@ from core.audit import store as audit
 from core.clock import store as clock
 from core.day import worker
 from core.day.chores import Chore
+from core.emissions.obligations import service as obligations
 from core.ledger import holds
+from core.offset import link
+from core.offset.wire import OffsetRegistry
+from core.settings import Settings, settings
 
 
 def _settle_task(connection: Connection, caller: Caller, task_id: str) -> str | None:
@@ -44,13 +48,30 @@ def _expire_hold(connection: Connection, caller: Caller, hold_id: str) -> str | 
     return over.state
 
 
+def _deadlines(connection: Connection) -> Sequence[str]:
+    return ["deadlines"] if obligations.deadlines_over(connection) else []
+
+
+def _close_deadlines(connection: Connection, _caller: Caller, _item: str) -> int:
+    return obligations.close_deadlines(connection)
+
+
 CHORES = (
     Chore("task", approvals.due, _settle_task),
     Chore("hold", _over, _expire_hold),
+    Chore("deadline", _deadlines, _close_deadlines),
+    Chore("offset lot", link.timed_out, link.time_out),
     Chore("audit", _loose, _seal),
 )
 
 
+def chores(facts: Settings) -> tuple[Chore, ...]:
+    """Return what becomes due by itself in this deployment; who has no offset registry asks none."""
+    if facts.ccer is None:
+        return CHORES
+    return (*CHORES, Chore("offset registry", link.waiting, link.deliver(OffsetRegistry.at(facts.ccer))))
+
+
 def main() -> None:
     """Run the settle process of this node until SIGTERM."""
-    worker.main(CHORES)
+    worker.main(chores(settings()))

@@ -13,7 +13,10 @@ from core.allocation import service as allocation
 from core.approvals import service as approvals
 from core.approvals.rules import Caller
 from core.authority import service as authority
+from core.carryover import service as carryover
+from core.emissions import service as emissions
 from core.ledger.rules import Place
+from core.offset import service as offset
 from core.parameters import service as parameters
 from core.refusals import Answer, Refused
 from core.surrender import service as surrender
@@ -28,12 +31,21 @@ EXECUTORS: Mapping[str, approvals.Executor] = {
     **accounts.EXECUTORS,
     **allocation.EXECUTORS,
     **surrender.EXECUTORS,
+    **emissions.EXECUTORS,
+    **offset.EXECUTORS,
+    **carryover.EXECUTORS,
     **authority.EXECUTORS,
     **trust.EXECUTORS,
     **parameters.EXECUTORS,
     **transfer_proposals.EXECUTORS,
 }
-UNDOERS: Mapping[str, approvals.Executor] = {**accounts.UNDOERS, **allocation.UNDOERS, **surrender.UNDOERS}
+UNDOERS: Mapping[str, approvals.Executor] = {
+    **accounts.UNDOERS,
+    **allocation.UNDOERS,
+    **surrender.UNDOERS,
+    **offset.UNDOERS,
+    **carryover.UNDOERS,
+}
 
 
 def _no_places(_body: Body) -> Sequence[Place]:

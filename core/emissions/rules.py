@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from core import csv_lines
 from core.approvals.rules import is_plain_text
 from core.emissions.obligations.rules import PENALISED, is_emission
 from core.emissions.years.rules import is_year
@@ -26,6 +25,8 @@ class Line:
     account: str
     tonnes: Any
     reason: str | None
+    number: int = 0
+    """Where the line stands in what was uploaded."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +35,8 @@ class Upload:
 
     year: int
     lines: tuple[Line, ...]
+    unreadable: tuple[LineError, ...] = ()
+    """Lines of a file that cannot even be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +52,12 @@ class Known:
 
 
 def read_upload(body: Mapping[str, Any]) -> Upload | Refused:
-    """Read an upload as proposed, or as a task kept it."""
+    """Read an upload as proposed or kept: with ``lines``, or with a file's bytes, as Latin-1, in ``csv``."""
     year, lines = body.get("year"), body.get("lines")
     if not is_year(year):
         return Refused(Reason.MALFORMED, "year: the year of the emissions, such as 2020.")
+    if "csv" in body:
+        return _read_file(year, body["csv"].encode("latin-1"))
     if not isinstance(lines, list) or not 0 < len(lines) <= LINES_MAX:
         return Refused(Reason.MALFORMED, f"lines: a list of 1 to {LINES_MAX}.")
     read = []
@@ -62,44 +67,37 @@ def read_upload(body: Mapping[str, Any]) -> Upload | Refused:
         reason = line.get("reason")
         if reason is not None and not is_plain_text(reason, 500):
             return Refused(Reason.MALFORMED, f"line {number}: a reason is one line of at most 500 characters.")
-        read.append(Line(line["account"], line.get("tonnes"), reason))
+        read.append(Line(line["account"], line.get("tonnes"), reason, number))
     return Upload(year, tuple(read))
 
 
-def read_csv(year: int, content: str) -> dict[str, Any] | Refused:
-    """Turn a CSV file into the body of an upload: a header, then account, tonnes and, for corrections, a reason."""
-    try:
-        rows = list(csv.reader(io.StringIO(content.removeprefix("\ufeff"), newline=""), strict=True))
-    except csv.Error as error:
-        return Refused(Reason.MALFORMED, f"The file is no CSV: {error}.")
-    if not rows or [name.strip().lower() for name in rows[0]] not in (list(COLUMNS), list(COLUMNS[:2])):
-        return Refused(Reason.MALFORMED, f"The first line names the columns: {','.join(COLUMNS)}.")
+def _read_file(year: int, raw: bytes) -> Upload | Refused:
+    """Read a CSV file with the columns account, tonnes and, for corrections, reason; lines count as in the file."""
+    found = csv_lines.read(raw, columns=COLUMNS, optional=("reason",), lines_max=LINES_MAX)
+    if isinstance(found, Refused):
+        return found
     lines = []
-    for number, row in enumerate(rows[1:], start=1):
-        if not 2 <= len(row) <= len(rows[0]):
-            return Refused(Reason.MALFORMED, f"line {number}: {len(row)} columns, {len(rows[0])} are named.")
-        tonnes = row[1].strip()
-        line: dict[str, Any] = {"account": row[0].strip(), "tonnes": tonnes}
-        if _WHOLE.fullmatch(tonnes):
-            line["tonnes"] = int(tonnes)
-        if len(row) > 2 and row[2].strip():
-            line["reason"] = row[2].strip()
-        lines.append(line)
-    return {"year": year, "lines": lines}
+    for row in found.rows:
+        tonnes = row.cells["tonnes"]
+        whole = int(tonnes) if _WHOLE.fullmatch(tonnes) else tonnes
+        lines.append(Line(row.cells["account"], whole, row.cells.get("reason") or None, row.line))
+    if not lines and not found.errors:
+        return Refused(Reason.MALFORMED, "The file has no line.")
+    return Upload(year, tuple(lines), tuple(found.errors))
 
 
 def judge(upload: Upload, known: Mapping[str, Known], *, this_year: int) -> Refused | None:
     """Refuse the upload for every wrong line at once."""
     if upload.year >= this_year:
         return Refused(Reason.YEAR_NOT_OVER, f"It is {this_year}.")
-    errors: list[LineError] = []
+    errors = list(upload.unreadable)
     seen: set[str] = set()
-    for number, line in enumerate(upload.lines, start=1):
+    for line in upload.lines:
         refused = _judge_line(line, known.get(line.account, Known(in_reach=False)), twice=line.account in seen)
         seen.add(line.account)
         if refused is not None:
-            errors.append(LineError(number, refused.reason, f"{line.account} {refused.detail}".strip()))
-    return Refused.of_lines(errors) if errors else None
+            errors.append(LineError(line.number, refused.reason, f"{line.account} {refused.detail}".strip()))
+    return Refused.of_lines(sorted(errors, key=lambda error: error.line)) if errors else None
 
 
 def _judge_line(line: Line, known: Known, *, twice: bool) -> Refused | None:

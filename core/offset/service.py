@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from core.accounts import store as accounts
 from core.accounts.rights import refuse_right
-from core.accounts.rules import refuse_source
+from core.accounts.rules import Purpose, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rules import AUTHORITY_CHECKER, Caller, Task
 from core.audit import store as audit
@@ -74,7 +74,7 @@ def freeze(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> A
 
 def _refuse_account(connection: Connection, number: str) -> Refused | None:
     account = accounts.find(connection, [number]).get(number)
-    refused = refuse_source(number, account, with_exchange=False)
+    refused = refuse_source(number, account, with_exchange=False, purpose=Purpose.COMPLIANCE)
     if refused is None and not number.startswith("E"):
         return Refused(Reason.NUMBER_INVALID, "Only key emitters offset.")
     return refused

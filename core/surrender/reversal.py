@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from core.accounts import store as accounts
 from core.accounts.rights import refuse_right
-from core.accounts.rules import refuse_target
+from core.accounts.rules import Purpose, refuse_target
 from core.approvals import service as approvals
 from core.approvals.rules import AUTHORITY_CHECKER, CHECKER, Caller, Task
 from core.audit import store as audit
@@ -56,7 +56,7 @@ def _judge(connection: Connection, found: Surrender) -> Refused | None:
         found,
         now=clock.now(connection),
         obligation=obligations.lock(connection, found.account, found.year),
-        target=refuse_target(found.account, account),
+        target=refuse_target(found.account, account, purpose=Purpose.COMPLIANCE),
     )
 
 

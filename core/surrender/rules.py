@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from core.accounts.rules import Side, refuse_source, vintage_of
+from core.accounts.rules import Purpose, Side, refuse_source, vintage_of
 from core.approvals.rules import is_plain_text
 from core.emissions.obligations.rules import PENALISED, Obligation, refuse_more
 from core.emissions.years.rules import YearRules, is_year
@@ -102,7 +102,7 @@ def decide(
     ``pending`` is what the account has on hold already, ``trading`` that its units may be sold right now. Only units
     that are free count: what is pledged, frozen or bought today is in other buckets.
     """
-    refused = refuse_source(application.account, source.account, with_exchange=trading)
+    refused = refuse_source(application.account, source.account, with_exchange=trading, purpose=Purpose.COMPLIANCE)
     if refused is not None:
         return refused
     if not application.account.startswith("E"):

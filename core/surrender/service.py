@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 from core.accounts import service as accounts
 from core.accounts import store as accounts_store
 from core.accounts.rights import refuse_right
-from core.accounts.rules import Side, refuse_source
+from core.accounts.rules import Purpose, Side, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rehearsal import rehearse
 from core.approvals.rules import AUTHORITY_CHECKER, CHECKER, Caller, Task
@@ -147,7 +147,7 @@ def _refuse_now(
 ) -> Refused | None:
     """Refuse what was right when it was proposed and no longer is: the account, the year's rules, the amount due."""
     account = accounts_store.find(connection, [application.account]).get(application.account)
-    refused = refuse_source(application.account, account, with_exchange=False)
+    refused = refuse_source(application.account, account, with_exchange=False, purpose=Purpose.COMPLIANCE)
     if refused is not None:
         return refused
     own = {"pending_surrender": -application.tonnes if counted else 0}

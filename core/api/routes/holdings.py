@@ -1,4 +1,4 @@
-"""Routes of what accounts hold: holdings, transfers, surrender, deposits."""
+"""Routes of what accounts hold: holdings, transfers, deposits."""
 
 from __future__ import annotations
 
@@ -22,7 +22,6 @@ from core.bank import service as bank
 from core.bank.wire import WireError, parse_camt054
 from core.ledger.rules import Place, place_of
 from core.refusals import Answer, Reason, Refused, RefusedError
-from core.surrender import service as surrender_service
 from core.transfers import service as transfers
 
 router = APIRouter(route_class=StrictRoute)
@@ -40,7 +39,6 @@ TRANSFER = {
     )
     for allowed in (True, False)
 }
-SURRENDER = Command(surrender_service.propose, alone=True)
 DEPOSIT = Command(bank.record_deposits, alone=True)
 
 
@@ -66,12 +64,6 @@ def _statement(connection: Connection, *, caller: Caller, number: str, after: st
 async def transfer(call: ByMaker, body: bodies.MoveFreely) -> Response:
     """Move an amount between two owners; only the playground allows it."""
     return await call.put(TRANSFER[call.desk.playground], body.plain())
-
-
-@router.post("/v1/surrenders", status_code=202, response_model=views.Task, tags=["holdings"])
-async def surrender(call: ByMaker, body: bodies.Surrender) -> Response:
-    """Hand units in for a compliance year; they are held at once and gone on approval."""
-    return await call.put(SURRENDER, body.plain())
 
 
 DEPOSIT_BODY = {

@@ -103,6 +103,11 @@ def judge_year(connection: Connection, rules: YearRules, *, cause: str, referenc
     return len(events)
 
 
+def deadlines_over(connection: Connection) -> bool:
+    """Tell whether a deadline is over and was not carried out yet."""
+    return bool(years.due(connection, market_day(clock.now(connection))))
+
+
 def close_deadlines(connection: Connection) -> int:
     """Carry out every deadline that is over and was not carried out yet; return how many years that were."""
     now = clock.now(connection)

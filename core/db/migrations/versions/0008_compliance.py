@@ -46,6 +46,7 @@ CREATE TABLE carry_over_rule (
     to_vintage smallint NOT NULL CHECK (to_vintage BETWEEN 2000 AND 2099),
     base_t bigint NOT NULL CHECK (base_t >= 0),
     factor_thousandths integer NOT NULL CHECK (factor_thousandths BETWEEN 0 AND 100000),
+    sold_vintages smallint[] NOT NULL,
     sold_from date NOT NULL,
     sold_until date NOT NULL,
     apply_until date NOT NULL,

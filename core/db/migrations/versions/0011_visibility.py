@@ -62,10 +62,21 @@ BY_ACCOUNT = {
     "ledger_account": "owner",
     "unit_block": "holder",
     "account_province": "account",
+    "account_operator": "account",
+    "account_state_change": "account",
+    "account_document": "account",
+    "account_review": "account",
     "opening_position": "account",
     "allocation_line": "account",
     "allocation_entry": "account",
     "allocation_deduction": "account",
+    "emission_record": "account",
+    "compliance_obligation": "account",
+    "compliance_event": "account",
+    "surrender_application": "account",
+    "ccer_lot": "account",
+    "offset_application": "account",
+    "carry_over_application": "account",
 }
 """Tables of one firm a row, and the column that names it."""
 
@@ -73,6 +84,7 @@ BY_CONDITION = {
     "transfer": "t.debit IN (SELECT place FROM province.own) OR t.credit IN (SELECT place FROM province.own)",
     "unit_move": "t.giver IN (SELECT number FROM province.own) OR t.taker IN (SELECT number FROM province.own)",
     "allocation_deduction_use": "t.deduction IN (SELECT id FROM province.allocation_deduction)",
+    "ccer_lot_event": "t.lot IN (SELECT id FROM province.ccer_lot)",
 }
 """Tables of two firms a row: either side shows it."""
 
@@ -87,6 +99,8 @@ PUBLIC = (
     "parameter",
     "parameter_frozen",
     "calendar_exception",
+    "compliance_year",
+    "carry_over_rule",
 )
 """Tables that say nothing of a single firm."""
 
