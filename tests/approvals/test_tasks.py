@@ -13,6 +13,7 @@ import pytest
 from core.accounts.rights import refuse_right
 from core.approvals import service as approvals
 from core.approvals.rules import Caller
+from core.authority.service import as_seen_by
 from core.day.chores import Chore, Housekeeper
 from core.refusals import Answer, Reason, Refused
 
@@ -292,3 +293,19 @@ def test_what_people_said_stays_said(office: Any, owner_dsn: str) -> None:
     for change in ("UPDATE task_decision SET person = 'eve'", "DELETE FROM task_decision", "TRUNCATE task_decision"):
         with psycopg.connect(owner_dsn) as connection, pytest.raises(psycopg.errors.RestrictViolation):
             connection.execute(change)
+
+
+def test_a_province_sees_the_proposals_of_its_own_firms_only(office: Any) -> None:
+    """A plan that reaches beyond the province is the ministry's; of a move, the side acted for counts."""
+    own, other = office.account(province="42"), office.account(province="31")
+    seen = [office.note(accounts=[own]), office.note(accounts=[own, other])]
+    hidden = [office.note(), office.note(accounts=[other, own]), office.note(accounts=[own, other, own])]
+    hubei = Caller("hub", frozenset({"authority_checker"}), "42")
+
+    asked = {"after": "", "limit": 100}
+    found = office.read(as_seen_by(hubei, lambda c: approvals.tasks(c, hubei, asked, rights=refuse_right)))
+    assert [task["id"] for task in found.body["tasks"]] == seen
+    assert reason_of(office.read(as_seen_by(hubei, lambda c: approvals.get(c, hubei, hidden[0])))) == (
+        Reason.TASK_UNKNOWN
+    )
+    assert found.body["tasks"][0]["approval"]["decisions"] == []

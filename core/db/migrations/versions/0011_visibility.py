@@ -63,6 +63,8 @@ BY_ACCOUNT = {
     "unit_block": "holder",
     "account_province": "account",
     "account_operator": "account",
+    "trusted_account": "account",
+    "account_control": "account",
     "account_state_change": "account",
     "account_document": "account",
     "account_review": "account",
@@ -81,6 +83,9 @@ BY_ACCOUNT = {
 """Tables of one firm a row, and the column that names it."""
 
 BY_CONDITION = {
+    "task": "t.accounts <> '{}' AND t.accounts <@ ARRAY(SELECT number FROM province.own)"
+    " OR cardinality(t.accounts) = 2 AND t.accounts[1] IN (SELECT number FROM province.own)",
+    "task_decision": "t.task IN (SELECT id FROM province.task)",
     "transfer": "t.debit IN (SELECT place FROM province.own) OR t.credit IN (SELECT place FROM province.own)",
     "unit_move": "t.giver IN (SELECT number FROM province.own) OR t.taker IN (SELECT number FROM province.own)",
     "allocation_deduction_use": "t.deduction IN (SELECT id FROM province.allocation_deduction)",
