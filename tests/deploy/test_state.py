@@ -71,6 +71,26 @@ def test_a_token_names_its_caller_and_the_roles_of_that_name(state: State) -> No
     assert claims("Li Wei")["roles"] == ["maker", "checker"]
 
 
+@pytest.mark.parametrize(
+    ("name", "roles", "province"),
+    [
+        ("ministry-maker", ["authority_maker"], None),
+        ("ministry-checker", ["authority_checker"], None),
+        ("province-42-maker", ["authority_maker"], "42"),
+        ("province-31-checker", ["authority_checker"], "31"),
+        ("Province-31-Checker", ["authority_checker"], "31"),
+        ("holder-Example Power", ["holder"], None),
+        ("province-4-maker", ["maker", "checker"], None),
+        ("province-42-auditor", ["maker", "checker"], None),
+        ("holder-", ["maker", "checker"], None),
+    ],
+)
+def test_a_name_may_be_an_authoritys_or_a_subjects(name: str, roles: list[str], province: str | None) -> None:
+    claims = tokens.claims_of(name)
+
+    assert (claims["roles"], claims.get("province")) == (roles, province)
+
+
 def test_a_port_in_use_is_named_with_its_owner(state: State, taken: socket.socket) -> None:
     code, said = run("up", "--detach", "--instance", str(OCTET))
 
