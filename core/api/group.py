@@ -51,6 +51,11 @@ class Inquiry:
 def decide(connection: Connection, group: Sequence[Write | Inquiry]) -> list[Answer]:
     """Answer each request of the group in arrival order, and record what is new."""
     store.enter(connection)
+    return decide_entered(connection, group)
+
+
+def decide_entered(connection: Connection, group: Sequence[Write | Inquiry]) -> list[Answer]:
+    """The same for whoever waited for ``store.enter`` already."""
     book = _Book(store.load(connection, {(item.caller, item.key) for item in group}))
     runs = _runs(group, book)
     places = [place for item in group if isinstance(item, Write) for place in item.places]

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
 
-from core.api.group import Inquiry, Write, decide
+from core.api.group import Inquiry, Write, decide_entered
 from core.api.problems import answer_of
+from core.api.store import enter
 from core.db.errors import is_retryable
 from core.db.transaction import NoPrimaryError, Unknown, write
 from core.refusals import Answer, Reason, Refused, RefusedError
@@ -101,7 +102,7 @@ class WriteQueue:
     def _run(self) -> None:
         while group := self._gather():
             try:
-                again = self._serve(group)
+                again = self._serve(group, joining=True)
             except Exception:  # noqa: BLE001  # the only writer outlives its own mistakes
                 log.exception("writer_failed")
                 self._deliver(group, [answer_of(Refused(Reason.FAULT))] * len(group))
@@ -112,28 +113,38 @@ class WriteQueue:
         """Take what has come, up to a full group; empty only when the queue is stopped."""
         with self._changed:
             while not self._stopping:
-                group: list[_Waiting] = []
-                while self._items and len(group) < GROUP_MAX:
-                    if self._items[0].asked.alone and group:
-                        break
-                    item = self._items.popleft()
-                    if not item.over:
-                        group.append(item)
-                    if item.asked.alone and group:
-                        break
-                if group:
-                    return group
+                while self._items and self._items[0].over:
+                    self._items.popleft()
+                if self._items and self._items[0].asked.alone:
+                    return [self._items.popleft()]
+                if self._items:
+                    return self._taken(GROUP_MAX)
                 self._changed.wait()
         return []
 
-    def _serve(self, group: list[_Waiting]) -> list[_Waiting]:
-        """Write one group; return what must be tried again, in order."""
-        WRITE_GROUP_SIZE.observe(len(group))
+    def _more(self, room: int) -> list[_Waiting]:
+        with self._changed:
+            return self._taken(room)
+
+    def _taken(self, room: int) -> list[_Waiting]:
+        """Take from the front what may be written together."""
+        taken: list[_Waiting] = []
+        while self._items and len(taken) < room and not self._items[0].asked.alone:
+            item = self._items.popleft()
+            if not item.over:
+                taken.append(item)
+        return taken
+
+    def _serve(self, group: list[_Waiting], *, joining: bool = False) -> list[_Waiting]:
+        """Write one group, ``joining`` those who come late; return what must be tried again, in order."""
         begun: list[_Waiting] = []
 
         def work(connection: Connection) -> list[Answer]:
+            enter(connection)
+            if joining and not group[0].asked.alone:
+                group.extend(self._more(GROUP_MAX - len(group)))  # what came while another process wrote its group
             begun[:] = [item for item in group if not item.over]
-            return decide(connection, [item.asked for item in begun])
+            return decide_entered(connection, [item.asked for item in begun])
 
         try:
             end = write(self._engine, work, within_s=WITHIN_S, patience_s=LOOK_S)
@@ -143,6 +154,7 @@ class WriteQueue:
             return self._part(group, fault)
         if isinstance(end, Unknown):
             return group  # their keys will tell, on whichever primary is there next
+        WRITE_GROUP_SIZE.observe(len(begun))
         self._deliver(begun, end)
         return []
 
