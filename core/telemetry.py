@@ -46,6 +46,7 @@ TRADES_UNSETTLED = Gauge(
 )
 LEDGER_IMBALANCE = Gauge("registry_ledger_imbalance", "Sum of all balances of an asset; must be 0.", ["asset"])
 UNITS_DIFFERENCE = Gauge("registry_units_difference", "Holdings on which ledger and units disagree; must be 0.")
+BREAKS_OPEN = Gauge("registry_reconciliation_breaks_open", "Breaks between ledger and units not closed by two people.")
 
 log = structlog.get_logger()
 

@@ -10,8 +10,10 @@ from core.day import store
 from core.day.rules import State
 from core.db.transaction import read
 from core.ledger import store as ledger
+from core.reconciliation import store as reconciliation
+from core.reconciliation.breaks import store as breaks
 from core.settlement import store as settlement_store
-from core.telemetry import DAY_STATE, LEDGER_IMBALANCE, TRADES_UNSETTLED, UNITS_DIFFERENCE
+from core.telemetry import BREAKS_OPEN, DAY_STATE, LEDGER_IMBALANCE, TRADES_UNSETTLED, UNITS_DIFFERENCE
 
 PROOFS_EVERY_S = 5.0
 
@@ -41,7 +43,8 @@ def _set(connection: Connection, *, with_proofs: bool) -> None:
         return
     for asset, total in ledger.imbalance(connection).items():
         LEDGER_IMBALANCE.labels(asset).set(total)
-    UNITS_DIFFERENCE.set(len(settlement_store.differences(connection)))
+    UNITS_DIFFERENCE.set(len(reconciliation.differences(connection)))
+    BREAKS_OPEN.set(breaks.open_count(connection))
     TRADES_UNSETTLED.set(
         sum(settlement_store.effective_count(connection, day) for day in store.undelivered(connection))
     )

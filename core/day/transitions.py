@@ -27,6 +27,7 @@ from core.ledger import seals
 from core.ledger.keys import SealingKey
 from core.parameters import service as parameters
 from core.quantities import CASH, Break
+from core.reconciliation import service as reconciliation
 from core.reports import service as reports
 from core.settlement import service as settlement
 from core.settlement import store as settlement_store
@@ -110,6 +111,7 @@ def seal(connection: Connection, day: date, *, marker: Totals, worker: str) -> b
     sealed = seal_of(day, marker.as_json(), previous=previous)
     store.set_breaks(connection, day, [])
     store.set_seal(connection, day, sealed)
+    reconciliation.run(connection, cause="seal", asked_by=worker)
     store.move(connection, day, before=State.CLOSED, after=State.SEALED, worker=worker, detail=sealed["seal"])
     return True
 
@@ -236,6 +238,7 @@ def report(connection: Connection, day: date, *, worker: str, key: SealingKey | 
     if not _is_here(connection, day, State.OPENING_BUILT):
         return False
     found = store.get(connection, day)
+    reconciliation.run(connection, cause="report", asked_by=worker)
     reports.publish(connection, day, cumulative_before_t=found.cumulative_t, cumulative_before_fen=found.cumulative_fen)
     sealed = seals.seal_day(connection, day, key)
     signed = f"signed by {sealed.key_id}" if sealed.key_id else "not signed"

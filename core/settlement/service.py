@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from core.ledger import store as ledger
 from core.outbox import store as outbox
 from core.quantities import Break, Vintage
+from core.reconciliation import store as reconciliation
 from core.settlement import store
 from core.settlement.rules import DisagreementError, close_of
 from core.units import store as units
@@ -63,7 +64,7 @@ def deliver(connection: Connection, day: date, *, releases: Mapping[str, str]) -
     units.deliver(connection, nets, reference=f"day:{day}", market_day=day)
     for bank, message_id in releases.items():
         outbox.put(connection, BANK_RELEASE, f"{day}:{bank}", {"bank": bank, "message_id": message_id})
-    breaks = [*store.differences(connection), *store.in_transit(connection)]
+    breaks = [*reconciliation.differences(connection), *store.in_transit(connection)]
     if posted != staged:
         breaks.append(Break("total", "ledger", "", "", staged, posted))
     if breaks:

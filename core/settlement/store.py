@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from core.ledger.rules import CLEARING, ISSUANCE
+from core.ledger.rules import CLEARING
 from core.quantities import CASH, Break, Vintage
 
 INSERT_OBLIGATIONS = text("""
@@ -168,27 +168,6 @@ def unit_nets(connection: Connection, day: date) -> list[tuple[str, Vintage, int
     undone = list(connection.execute(UNDONE, {"day": day}).scalars())
     rows = connection.execute(UNIT_NETS, {"day": day, "undone": undone})
     return [(account, Vintage.of_product(product), int(tonnes)) for account, product, tonnes in rows]
-
-
-DIFFERENCES = text("""
-WITH ledger AS (
-    SELECT owner, asset, sum(balance) AS tonnes FROM ledger_account WHERE asset <> :cash GROUP BY owner, asset),
-units AS (
-    SELECT owner, asset, sum(tonnes) AS tonnes
-    FROM (SELECT holder AS owner, 'CEA-' || vintage AS asset, tonnes FROM unit_block
-          UNION ALL SELECT :issuance, 'CEA-' || lower(serials) / 1000000000000, lower(serials) - upper(serials)
-          FROM unit_issue) AS held
-    GROUP BY owner, asset)
-SELECT owner, asset, coalesce(l.tonnes, 0)::bigint AS ledger, coalesce(u.tonnes, 0)::bigint AS units
-FROM ledger l FULL JOIN units u USING (owner, asset)
-WHERE coalesce(l.tonnes, 0) <> coalesce(u.tonnes, 0) ORDER BY owner, asset
-""")
-
-
-def differences(connection: Connection) -> list[Break]:
-    """Compare the two accountings, account by vintage; empty when they agree."""
-    rows = connection.execute(DIFFERENCES, {"cash": CASH, "issuance": ISSUANCE})
-    return [Break("account", "units", row.owner, row.asset, row.ledger, row.units) for row in rows]
 
 
 IN_TRANSIT = text("SELECT asset, balance FROM ledger_account WHERE owner = :clearing AND balance <> 0 ORDER BY asset")

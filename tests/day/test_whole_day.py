@@ -21,6 +21,7 @@ from core.day.worker import Worker
 from core.db.engine import write_engine
 from core.ledger import store as ledger
 from core.quantities import Vintage
+from core.reconciliation import store as reconciliation
 from core.refusals import Answer
 from core.reports import service as reports
 from core.settlement import store as settlement_store
@@ -63,7 +64,7 @@ def test_every_arrow_leaves_one_event_and_the_proofs_hold_at_the_end(market: Any
     events = market.read(lambda c: store.events(c, DAY))
     assert [event["state"] for event in events] == list(COURSE)
     assert [event["state_before"] for event in events] == [None, *COURSE[:-1]]
-    assert market.read(settlement_store.differences) == []
+    assert market.read(reconciliation.differences) == []
     assert market.read(settlement_store.in_transit) == []
     assert set(market.read(ledger.imbalance).values()) == {0}
     assert market.read(ledger.verify_chain) == []
@@ -225,4 +226,4 @@ def test_the_issue_of_a_vintage_is_known_to_both_accountings(market: Any) -> Non
     market.account(tonnes=7)
 
     assert market.read(lambda c: units.issued(c, Vintage(2019))) == 7
-    assert market.read(settlement_store.differences) == []
+    assert market.read(reconciliation.differences) == []

@@ -12,8 +12,8 @@ from core.approvals import service as approvals
 from core.approvals.rules import Caller
 from core.encumbrance import endings, keeping, service, store
 from core.ledger import store as ledger
+from core.reconciliation import store as reconciliation
 from core.refusals import Answer, Refused
-from core.settlement import store as settlement
 
 EXECUTORS = {**service.EXECUTORS, **endings.EXECUTORS}
 UNDOERS = service.UNDOERS
@@ -93,7 +93,7 @@ def held() -> Any:
 
 
 def check_sound(connection: Connection) -> None:
-    assert settlement.differences(connection) == []
+    assert reconciliation.differences(connection) == []
     assert store.differences(connection) == []
     assert set(ledger.imbalance(connection).values()) <= {0}
     assert ledger.drifted(connection) == []

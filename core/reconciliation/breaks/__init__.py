@@ -1,0 +1,1 @@
+"""Breaks that a comparison found, and the runs that found them."""
