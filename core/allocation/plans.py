@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.accounts.rights import refuse_view
+from core.accounts import service as accounts
 from core.allocation import store
 from core.allocation.deductions import store as deductions
 from core.approvals.rules import (
@@ -74,9 +74,9 @@ def _sums(rows: list[dict[str, Any]]) -> Mapping[str, int]:
 
 def deductions_of(connection: Connection, caller: Caller, account: str, *, after: int, limit: int) -> Answer | Refused:
     """Return what the account's next allocations are less by, and how it was worked off."""
-    refused = refuse_view(connection, caller, account)
-    if refused is not None:
-        return refused
+    found = accounts.get(connection, caller, account)
+    if isinstance(found, Refused):
+        return found
     listed = deductions.history(connection, account, after=after, limit=limit)
     more = listed[-1]["id"] if len(listed) == limit else None
     return Answer(200, {"account": account, "deductions": listed, "next": more})

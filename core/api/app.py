@@ -35,9 +35,11 @@ from core.api.routes import (
     operations,
     operators,
     parameters,
+    reconciliation,
     statements,
     surrender,
     trust,
+    units,
 )
 from core.refusals import Answer, Reason, Refused, RefusedError
 
@@ -59,6 +61,8 @@ SUBJECTS = (
     parameters,
     days,
     operations,
+    reconciliation,
+    units,
 )
 STATUS_REASONS = {404: Reason.NO_SUCH_ADDRESS, 405: Reason.NO_SUCH_METHOD, 413: Reason.BODY_TOO_LARGE}
 

@@ -18,6 +18,7 @@ from core.emissions import service as emissions
 from core.ledger.rules import Place
 from core.offset import service as offset
 from core.parameters import service as parameters
+from core.reconciliation import closing
 from core.refusals import Answer, Refused
 from core.surrender import service as surrender
 from core.transfers import proposals as transfer_proposals
@@ -35,6 +36,7 @@ EXECUTORS: Mapping[str, approvals.Executor] = {
     **offset.EXECUTORS,
     **carryover.EXECUTORS,
     **authority.EXECUTORS,
+    **closing.EXECUTORS,
     **trust.EXECUTORS,
     **parameters.EXECUTORS,
     **transfer_proposals.EXECUTORS,
@@ -45,6 +47,7 @@ UNDOERS: Mapping[str, approvals.Executor] = {
     **surrender.UNDOERS,
     **offset.UNDOERS,
     **carryover.UNDOERS,
+    **closing.UNDOERS,
 }
 
 

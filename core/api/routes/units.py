@@ -1,0 +1,154 @@
+"""Routes of serial numbers: the life of one, what an account held on a day, what went through its hands."""
+
+from __future__ import annotations
+
+from datetime import date
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel
+from sqlalchemy import Connection
+from starlette.responses import Response
+
+from core.accounts import service as accounts
+from core.api.calls import ByAnyone, Number, StrictRoute
+from core.approvals.rules import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
+from core.quantities import SerialRange, parse_serial
+from core.refusals import Answer, Reason, Refused
+from core.units.history import store as history
+from core.units.history.store import Move
+
+router = APIRouter(route_class=StrictRoute)
+
+Serial = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["CEA-2019-000000000001"])]
+AfterNumber = Annotated[int, Query(ge=0, le=2**63 - 1)]
+Limit = Annotated[int, Query(ge=1, le=1000)]
+
+
+class Block(BaseModel):
+    """A run of serial numbers, both ends included."""
+
+    first: str
+    last: str
+    tonnes: int
+
+
+class MoveView(BaseModel):
+    """One change of hands; an issue has no giver."""
+
+    id: int
+    serials: Block
+    giver: str | None
+    taker: str
+    type: str
+    reference: str
+    market_day: str
+
+
+class Life(BaseModel):
+    """A serial number from its issue to its present holder; ``next`` goes into ``after``."""
+
+    serial: str
+    issue: str
+    issued: Block
+    holder: str | None
+    moves: list[MoveView]
+    next: int | None
+
+
+class HeldOn(BaseModel):
+    """What an account held at the end of a market day."""
+
+    account: str
+    day: str
+    serials: list[Block]
+    tonnes: int
+
+
+class Moves(BaseModel):
+    """One page of what went through an account's hands, oldest first; ``next`` goes into ``after``."""
+
+    account: str
+    moves: list[MoveView]
+    next: int | None
+
+
+@router.get("/v1/serials/{serial}", response_model=Life, tags=["units"])
+async def serial_life(call: ByAnyone, serial: Serial, after: AfterNumber = 0, limit: Limit = 100) -> Response:
+    """Tell the life of a serial number: its issue, every change of hands, its present holder."""
+    return await call.read(partial(_life, caller=call.caller, serial=serial, after=after, limit=limit))
+
+
+@router.get("/v1/accounts/{number}/serials", response_model=HeldOn, tags=["units"])
+async def held_on(call: ByAnyone, number: Number, day: Annotated[date, Query(examples=["2021-07-16"])]) -> Response:
+    """Show which serials an account held at the end of a market day."""
+    return await call.read(partial(_held_on, caller=call.caller, number=number, day=day))
+
+
+@router.get("/v1/accounts/{number}/unit-moves", response_model=Moves, tags=["units"])
+async def unit_moves(call: ByAnyone, number: Number, after: AfterNumber = 0, limit: Limit = 100) -> Response:
+    """List which serials went through an account's hands, oldest first."""
+    return await call.read(partial(_moves, caller=call.caller, number=number, after=after, limit=limit))
+
+
+def _life(connection: Connection, *, caller: Caller, serial: str, after: int, limit: int) -> Answer | Refused:
+    refused = refuse_unless(caller, MAKER, CHECKER, OPERATOR, AUDITOR)  # it names everybody who ever held the unit
+    if refused is not None:
+        return refused
+    try:
+        vintage, serial_number = parse_serial(serial)
+    except ValueError:
+        return Refused(Reason.SERIAL_UNKNOWN)
+    life = history.life_of(connection, vintage, serial_number, after=after, limit=limit)
+    if life is None:
+        return Refused(Reason.SERIAL_UNKNOWN)
+    told = {
+        "serial": serial,
+        "issue": life.issue,
+        "issued": _block(life.issued),
+        "holder": life.holder,
+        "moves": [_move(move) for move in life.moves],
+        "next": life.moves[-1].id if len(life.moves) == limit else None,
+    }
+    return Answer(200, told)
+
+
+def _held_on(connection: Connection, *, caller: Caller, number: str, day: date) -> Answer | Refused:
+    account = accounts.get(connection, caller, number)
+    if isinstance(account, Refused):
+        return account
+    held = history.held_on(connection, number, day)
+    blocks = [_block(block) for block in held]
+    tonnes = sum(block.tonnes for block in held)
+    return Answer(200, {"account": number, "day": day.isoformat(), "serials": blocks, "tonnes": tonnes})
+
+
+def _moves(connection: Connection, *, caller: Caller, number: str, after: int, limit: int) -> Answer | Refused:
+    account = accounts.get(connection, caller, number)
+    if isinstance(account, Refused):
+        return account
+    listed = history.moves_of(connection, number, after, limit)
+    more = listed[-1].id if len(listed) == limit else None
+    return Answer(200, {"account": number, "moves": [_move(move) for move in listed], "next": more})
+
+
+def _move(move: Move) -> dict[str, Any]:
+    return {
+        "id": move.id,
+        "serials": _block(move.serials),
+        "giver": move.giver,
+        "taker": move.taker,
+        "type": move.type,
+        "reference": move.reference,
+        "market_day": move.market_day.isoformat(),
+    }
+
+
+def _block(serials: SerialRange) -> dict[str, Any]:
+    name = serials.vintage.product
+    return {
+        "first": f"{name}-{serials.first:012d}",
+        "last": f"{name}-{serials.last:012d}",
+        "tonnes": serials.tonnes,
+    }
