@@ -41,7 +41,7 @@ def enter(connection: Connection, account: str, asset: str, *, taker: str | None
 
     Whether it may be sold is read last: by then no day can start to trade on what is locked here.
     """
-    alive = store.lock_alive(connection, account, asset)
+    alive = store.alive(connection, account, asset, lock=True)
     places = [place_of(account, asset, bucket) for bucket in BUCKETS]
     held = ledger.lock_balances(connection, [*places, *([place_of(taker, asset)] if taker else ())])
     return Ground(account, asset, alive, held, accounts.may_be_sold(connection, account))

@@ -3,19 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from core.accounts.rules import Account, Side, refuse_source, refuse_target
+from core.accounts.rules import Account, Purpose, Side, refuse_source, refuse_target
 from core.approvals.rules import is_plain_text
 from core.encumbrance.rules import EVERYTHING, FREEZE, IN_FORCE, PLEDGE, Encumbrance, number_of
 from core.ledger.rules import fits, is_amount
 from core.quantities import CASH
 from core.refusals import Reason, Refused
-
-HOLDS_SOMETHING = frozenset({"OPEN", "RESTRICTED", "SUSPENDED", "CLOSURE_PENDING"})
-"""States in which an account may hold something that a court can reach."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +58,8 @@ def read_freeze(body: Mapping[str, Any], *, today: date) -> Order | Refused:
     everything, asset = body.get("everything"), body.get("asset")
     if everything is None and not is_plain_text(asset, 40):
         return Refused(Reason.MALFORMED, "asset and quantity, or everything: in, out or all.")
-    if everything is not None and (everything not in EVERYTHING or asset is not None or "quantity" in body):
+    alone = asset is None and body.get("quantity") is None
+    if everything is not None and not (isinstance(everything, str) and everything in EVERYTHING and alone):
         return Refused(Reason.MALFORMED, "everything is in, out or all, and then neither asset nor quantity is named.")
     return _read(FREEZE, body, creditor=str(body["court"]), everything=everything, today=today)
 
@@ -168,12 +166,9 @@ def decide_freeze(order: Order, facts: Facts) -> int | Refused:
 
 
 def refuse_reach(number: str, account: Account | None) -> Refused | None:
-    """Refuse an account that a court's order cannot reach: there is none, or it holds nothing by its state."""
-    if account is None:
-        return refuse_source(number, None, with_exchange=False)
-    if account.state not in HOLDS_SOMETHING:
-        return Refused(Reason.SOURCE_NOT_OPEN, f"It is {account.state}.")
-    return None
+    """Refuse an account that a court's order cannot reach. A freeze moves nothing out, so a block does not stop it."""
+    bare = replace(account, blocked=None) if account is not None else None
+    return refuse_source(number, bare, with_exchange=False, purpose=Purpose.COURT)
 
 
 def _refuse_used(facts: Facts) -> Refused | None:
@@ -186,8 +181,10 @@ def _refuse_own(account: str) -> Refused | None:
     return None
 
 
-def _refuse_taker(number: str, account: Account | None, *, giver: str) -> Refused | None:
-    refused = refuse_target(number, account)
+def _refuse_taker(
+    number: str, account: Account | None, *, giver: str, purpose: Purpose = Purpose.ORDINARY
+) -> Refused | None:
+    refused = refuse_target(number, account, purpose=purpose)
     if refused is not None:
         return refused
     if number == giver:
@@ -248,14 +245,10 @@ class Taking:
 def decide_taking(found: Encumbrance, ending: Ending, facts: Taking) -> int | Refused:
     """Return how much a realisation or deduction takes, exactly what was stated; or the first reason why not."""
     reaches = found.everything is not None
-    if found.kind == PLEDGE:
-        refused = refuse_source(found.account, facts.giver, with_exchange=False)
-    else:
-        refused = refuse_reach(found.account, facts.giver)
-    if refused is None and reaches and facts.trading:
-        refused = Refused(Reason.SOURCE_WITH_EXCHANGE)
-    if refused is None:
-        refused = _refuse_taker(ending.taker, facts.taker, giver=found.account)
+    purpose = Purpose.ORDINARY if found.kind == PLEDGE else Purpose.COURT
+    refused = refuse_source(
+        found.account, facts.giver, with_exchange=reaches and facts.trading, purpose=purpose
+    ) or _refuse_taker(ending.taker, facts.taker, giver=found.account, purpose=purpose)
     if refused is None and found.kind == PLEDGE:
         refused = _refuse_stranger(found, ending)
     if refused is not None:

@@ -108,10 +108,10 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     day = market_day(clock.now(connection))
     booking = Booking(day, caller.name, one.name, one.document)
     if one.asset is None:
-        refused = restricting.restrict(connection, caller, one, task=task)
-        if refused is not None:
-            return refused
-        booking.put(changed(one), "REGISTERED", 0)
+        before = restricting.restrict(connection, caller, one, task=task)
+        if isinstance(before, Refused):
+            return before
+        booking.put(changed(one), "REGISTERED", 0, before=before)
     else:
         ground = enter(connection, one.account, one.asset)
         one = _known(connection, number)
@@ -120,7 +120,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
         booking.give_free(ground)
     booking.write(connection)
     after = booking.changed[number]
-    if after.waiting:
+    if after.waiting and accounts_store.may_be_sold(connection, one.account):
         restricting.announce(connection, after, day=day)
     action = TASKS[one.kind]
     audit.record(connection, caller=caller.name, action=action, subject=one.account, detail={"encumbrance": one.name})

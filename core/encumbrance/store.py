@@ -26,9 +26,9 @@ def take_number(connection: Connection, name: str) -> int:
 
 
 INSERT = text("""
-INSERT INTO encumbrance (number, kind, account, asset, quantity, everything, creditor, creditor_account, document,
-                         reference, begins, ends, state, held, proposed_at)
-VALUES (:number, :kind, :account, :asset, :quantity, :everything, :creditor, :creditor_account, :document,
+INSERT INTO encumbrance (number, kind, account, origin, asset, quantity, everything, creditor, creditor_account,
+                         document, reference, begins, ends, state, held, proposed_at)
+VALUES (:number, :kind, :account, :account, :asset, :quantity, :everything, :creditor, :creditor_account, :document,
         :reference, :begins, :ends, 'PROPOSED', :held, :at)
 """)
 
@@ -42,7 +42,6 @@ def insert(connection: Connection, order: Order, *, held: int, at: datetime) -> 
 
 
 FIND = text(f"SELECT {COLUMNS} FROM encumbrance WHERE number = :number")  # noqa: S608  # our own words
-LOCK = text(f"{FIND.text} FOR UPDATE")
 
 
 def find(connection: Connection, number: int) -> Encumbrance | None:
@@ -52,17 +51,18 @@ def find(connection: Connection, number: int) -> Encumbrance | None:
 
 
 # All that bears on an asset of an account, lowest rank first: writers queue here before they lock balances.
-LOCK_ALIVE = text(f"""
+ALIVE = text(f"""
 SELECT {COLUMNS} FROM encumbrance
 WHERE account = :account AND state IN ('PROPOSED', 'WAITING', 'ACTIVE', 'PART')
   AND (CAST(:asset AS text) IS NULL OR asset = :asset OR asset IS NULL)
-ORDER BY number FOR UPDATE
+ORDER BY number
 """)  # noqa: S608
+LOCK_ALIVE = text(f"{ALIVE.text} FOR UPDATE")
 
 
-def lock_alive(connection: Connection, account: str, asset: str | None = None) -> list[Encumbrance]:
-    """Return what encumbers the account, or this asset of it, by rank; nobody else changes it meanwhile."""
-    rows = connection.execute(LOCK_ALIVE, {"account": account, "asset": asset}).mappings()
+def alive(connection: Connection, account: str, asset: str | None = None, *, lock: bool = False) -> list[Encumbrance]:
+    """Return what encumbers the account, or this asset of it, by rank; ``lock`` lets nobody else change it."""
+    rows = connection.execute(LOCK_ALIVE if lock else ALIVE, {"account": account, "asset": asset}).mappings()
     return [Encumbrance(**row) for row in rows]
 
 
@@ -80,7 +80,7 @@ def awaited(connection: Connection, account: str, asset: str) -> int:
 
 
 DOCUMENT_USED = text("""
-SELECT EXISTS (SELECT FROM encumbrance WHERE account = :account AND creditor = :creditor AND document = :document
+SELECT EXISTS (SELECT FROM encumbrance WHERE origin = :account AND creditor = :creditor AND document = :document
                AND coalesce(asset, '') = coalesce(:asset, '') AND state <> 'REJECTED')
 """)
 

@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+from uuid import uuid4
 
 from sqlalchemy import Connection
 
+from core.clock import store as clock
+from core.clock.rules import market_time
 from core.outbox import store
+from core.outbox.store import Message
 
 CASH_MOVE = "cash_move"
 """Topic of the outbox row; the reference becomes part of the message id at the banks."""
@@ -38,9 +42,19 @@ def ask_banks(connection: Connection, reference: str, moves: Sequence[CashMove])
     for bank, accounts in sorted(nets.items()):
         movements = [[account, fen] for account, fen in sorted(accounts.items()) if fen]
         if movements:
-            store.put(connection, CASH_MOVE, f"{reference}:{bank}:1", payload_of(bank, movements, attempt=1))
+            ask(connection, f"{reference}:{bank}", {"bank": bank, "movements": movements, "attempt": 1})
 
 
-def payload_of(bank: str, movements: Sequence[Sequence[Any]], *, attempt: int) -> Mapping[str, Any]:
-    """Word the row for one bank; a bank that said no is asked again under a new attempt."""
-    return {"bank": bank, "movements": [list(movement) for movement in movements], "attempt": attempt}
+def ask(connection: Connection, reference: str, order: Mapping[str, Any]) -> None:
+    """Keep an order for one bank under a message id of its own; a repeat of it is the same to the byte."""
+    now = market_time(clock.now(connection))
+    named = {"message_id": f"MV-{uuid4().hex}", "created_at": now.isoformat(), "day": now.date().isoformat()}
+    store.put(connection, CASH_MOVE, f"{reference}:{order['attempt']}", {**order, **named})
+
+
+def ask_anew(connection: Connection, message: Message) -> None:
+    """Ask a bank that said no under a new message id; the old order is over."""
+    store.delivered(connection, message)
+    payload = message.payload
+    again = {"bank": payload["bank"], "movements": payload["movements"], "attempt": payload["attempt"] + 1}
+    ask(connection, message.reference.rpartition(":")[0], again)

@@ -31,7 +31,7 @@ def test_a_freeze_is_held_at_once_and_frozen_on_approval(
         sound(connection)
 
 
-@pytest.mark.parametrize("state", ["OPEN", "RESTRICTED", "SUSPENDED", "CLOSURE_PENDING"])
+@pytest.mark.parametrize("state", ["OPEN", "RESTRICTED", "SUSPENDED"])
 def test_a_court_reaches_an_account_whatever_its_state(
     engine: Engine, market: Any, office: Any, held: Any, sound: Any, put_into: Any, state: str
 ) -> None:

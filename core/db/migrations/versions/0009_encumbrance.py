@@ -18,6 +18,7 @@ CREATE TABLE encumbrance (
     number bigint PRIMARY KEY,
     kind text NOT NULL CONSTRAINT encumbrance_kind CHECK (kind IN ('PLEDGE', 'FREEZE')),
     account text NOT NULL REFERENCES account,
+    origin text NOT NULL REFERENCES account,
     asset text CONSTRAINT encumbrance_asset_form CHECK (asset ~ '^(CNY|CEA-[0-9]{4})$'),
     quantity bigint CONSTRAINT encumbrance_quantity_positive CHECK (quantity > 0),
     everything text CONSTRAINT encumbrance_everything CHECK (everything IN ('in', 'out', 'all')),
@@ -42,6 +43,7 @@ CREATE TABLE encumbrance (
     CONSTRAINT encumbrance_period CHECK (ends >= begins)
 );
 COMMENT ON TABLE encumbrance IS 'Pledges and judicial freezes; their order of rank is the order of their numbers.';
+COMMENT ON COLUMN encumbrance.origin IS 'The account that it was registered on; a merger or split moves it to another.';
 COMMENT ON COLUMN encumbrance.everything IS 'A freeze of all present and future holdings: how the account is restricted.';
 COMMENT ON COLUMN encumbrance.creditor IS 'Who is secured: the creditor of a pledge, the court of a freeze.';
 COMMENT ON COLUMN encumbrance.document IS 'The contract registered, or the court order carried out.';
@@ -51,7 +53,7 @@ COMMENT ON COLUMN encumbrance.released IS 'Given free again by document or by th
 COMMENT ON COLUMN encumbrance.taken IS 'Realised or deducted: changed hands. What is left over waits for units that come.';
 CREATE INDEX encumbrance_by_account ON encumbrance (account, number);
 CREATE INDEX encumbrance_in_force ON encumbrance (account, asset) WHERE state IN ('WAITING', 'ACTIVE', 'PART');
-CREATE UNIQUE INDEX encumbrance_document_once ON encumbrance (account, creditor, document, coalesce(asset, ''))
+CREATE UNIQUE INDEX encumbrance_document_once ON encumbrance (origin, creditor, document, coalesce(asset, ''))
     WHERE state <> 'REJECTED';
 COMMENT ON INDEX encumbrance_document_once IS 'One document encumbers an asset of an account once.';
 

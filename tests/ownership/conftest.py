@@ -1,0 +1,110 @@
+"""People who change ownership by law, and a look at what both accountings say."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, Engine
+
+from core.approvals import service as approvals
+from core.approvals.rules import Caller
+from core.encumbrance import endings, service
+from core.encumbrance import store as encumbrances
+from core.ledger import store as ledger
+from core.ownership import cancellations, successions
+from core.reconciliation import store as reconciliation
+from core.refusals import Answer, Refused
+
+EXECUTORS = {**service.EXECUTORS, **endings.EXECUTORS, **cancellations.EXECUTORS, **successions.EXECUTORS}
+UNDOERS = {**service.UNDOERS, **cancellations.UNDOERS}
+
+
+@dataclass(frozen=True)
+class Notary:
+    """Ann proposes, Bob checks, Cai and Dan are of the province's authority."""
+
+    ann: Caller
+    bob: Caller
+    cai: Caller
+    dan: Caller
+
+    def cancel(self, connection: Connection, account: Any, tonnes: Any = 40, **more: Any) -> Answer | Refused:
+        body = {
+            "account": account,
+            "product": "CEA-2019",
+            "tonnes": tonnes,
+            "beneficiary": "Marathon",
+            "reason": "Event",
+        }
+        return cancellations.propose(connection, self.ann, body | more)
+
+    def succeed(self, connection: Connection, kind: str, account: Any, **more: Any) -> Answer | Refused:
+        body = {"kind": kind, "account": account, "document": "Doc 1"} | more
+        foreseen = successions.try_out(connection, self.ann, body)
+        proposed = successions.propose(connection, self.ann, body)
+        if isinstance(foreseen, Refused) or isinstance(proposed, Refused):
+            assert foreseen == proposed, "the dry run says what the real run says"
+        else:
+            assert {"kind": kind, **proposed.body["plan"]} == dict(foreseen.body)
+        return proposed
+
+    def approve(self, connection: Connection, proposed: Answer | Refused, by: Caller | None = None) -> Answer | Refused:
+        assert isinstance(proposed, Answer), proposed
+        return approvals.approve(connection, by or self.bob, str(proposed.body["id"]), EXECUTORS)
+
+    def done(self, connection: Connection, proposed: Answer | Refused) -> dict[str, Any]:
+        """Approve by as many people as are needed and return the outcome."""
+        assert isinstance(proposed, Answer), proposed
+        people = [self.cai, self.dan] if proposed.body["kind"] in successions.EXECUTORS else [self.bob]
+        for person in people:
+            decided = self.approve(connection, proposed, person)
+            assert isinstance(decided, Answer), decided
+        outcome: dict[str, Any] = decided.body["outcome"]
+        return outcome
+
+    def reject(self, connection: Connection, proposed: Answer | Refused) -> Answer | Refused:
+        assert isinstance(proposed, Answer), proposed
+        return approvals.reject(connection, self.bob, str(proposed.body["id"]), {"reason": "no"}, UNDOERS)
+
+    def encumber(self, connection: Connection, kind: str, account: str, quantity: int, **more: Any) -> str:
+        """Register a pledge or freeze and return its number."""
+        body = {"account": account, "asset": "CEA-2019", "quantity": quantity, "document": "E-1"} | more
+        if kind == "pledge":
+            proposed = service.propose_pledge(connection, self.ann, {"creditor": "A bank"} | body)
+        else:
+            proposed = service.propose_freeze(connection, self.ann, {"court": "A court"} | body)
+        return str(self.done(connection, proposed)["encumbrance"]["number"])
+
+
+@pytest.fixture
+def notary(engine: Engine) -> Notary:
+    both, authority = frozenset({"maker", "checker"}), frozenset({"authority_checker"})
+    return Notary(
+        Caller("ann", both), Caller("bob", both), Caller("cai", authority, "42"), Caller("dan", authority, "42")
+    )
+
+
+def held_by(connection: Connection, *owners: str, asset: str = "CEA-2019") -> list[dict[str, int]]:
+    found = ledger.balances(connection, owners)
+    return [{b.bucket: b.amount for b in found if b.owner == one and b.asset == asset and b.amount} for one in owners]
+
+
+@pytest.fixture
+def held() -> Any:
+    """Read what owners hold of an asset, by bucket."""
+    return held_by
+
+
+def check_sound(connection: Connection) -> None:
+    assert reconciliation.differences(connection) == []
+    assert encumbrances.differences(connection) == []
+    assert set(ledger.imbalance(connection).values()) <= {0}
+    assert ledger.drifted(connection) == []
+
+
+@pytest.fixture
+def sound() -> Any:
+    """Assert that both accountings, the encumbrances and the books agree."""
+    return check_sound
