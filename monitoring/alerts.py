@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.telemetry import DAY_STATE, LEDGER_IMBALANCE, LINK_UP, UNITS_DIFFERENCE
+from core.telemetry import BREAKS_OPEN, DAY_STATE, LEDGER_IMBALANCE, LINK_UP, UNITS_DIFFERENCE
 from monitoring.burnrate import CLOCK, CLOCK_MEMORY
 from monitoring.telemetry import LAST_GOOD, name_of
 
@@ -79,6 +79,14 @@ ALERTS = (
         "Ledger and units disagree on a holding.",
         "`registry ledger verify` names each holding with both figures. No day is delivered while they differ; end the"
         " api processes, so that nothing else is booked on it either.",
+    ),
+    Alert(
+        "RegistryBreakOpen",
+        f"max({name_of(BREAKS_OPEN)}) > 0",
+        "ticket",
+        "{{ $value }} breaks between ledger and units are not closed.",
+        "The accounts concerned neither give nor take. `registry reconcile` names where their records part; explain"
+        " each break and have a second person close it, which works once the records agree again.",
     ),
     Alert(
         "RegistryDayHalted",

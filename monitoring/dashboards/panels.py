@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from core.telemetry import (
+    BREAKS_OPEN,
     DAY_STATE,
     LEDGER_IMBALANCE,
     LINK_UP,
@@ -276,6 +277,7 @@ def _foundations() -> tuple[Panel, ...]:
                 # A registry in which nobody holds anything yet has no asset to add up.
                 Query(f"max by (asset) (abs({name_of(LEDGER_IMBALANCE)})) or {_none_while('settle')}", "{{asset}}"),
                 Query(f'max({name_of(UNITS_DIFFERENCE)}{{job="settle"}})', "units against ledger"),
+                Query(f'max({name_of(BREAKS_OPEN)}{{job="settle"}})', "open breaks"),
             ),
             steps=((None, GREEN), (1, RED)),
         ),
