@@ -35,8 +35,6 @@ STATES = (APPLIED, OPEN, RESTRICTED, SUSPENDED, CLOSURE_PENDING, CLOSED, REJECTE
 INWARD, OUTWARD, EVERYTHING = "in", "out", "all"
 RESTRICTIONS = (INWARD, OUTWARD, EVERYTHING)
 
-SECTORS = frozenset({"power", "steel", "cement", "aluminium"})
-"""Sectors of key emitters today; which there are is data of the parameters, and any plain code is kept."""
 
 SERIALS = 10**8
 """An account number has eight digits of its own."""
@@ -233,8 +231,8 @@ _CODE_LETTERS = "0123456789ABCDEFGHJKLMNPQRTUWXY"
 _CODE_WEIGHTS = (1, 3, 9, 27, 19, 26, 16, 17, 20, 29, 25, 13, 8, 24, 10, 30, 28)
 
 
-def doubts_of(application: Application | Account) -> list[str]:
-    """Say what a reviewer should look at twice; none of it refuses an application."""
+def doubts_of(application: Application | Account, *, sectors: Collection[str]) -> list[str]:
+    """Say what a reviewer should look at twice; none of it refuses an application. ``sectors`` are those covered."""
     code, doubts = application.credit_code, []
     if code is None:
         doubts.append("credit_code: there is none.")
@@ -242,7 +240,7 @@ def doubts_of(application: Application | Account) -> list[str]:
         doubts.append("credit_code: the check character by GB 32100 does not fit.")
     if application.kind == "E" and application.sector is None:
         doubts.append("sector: a key emitter should have one.")
-    elif application.sector is not None and application.sector not in SECTORS:
+    elif application.sector is not None and application.sector not in sectors:
         doubts.append("sector: none of those covered so far.")
     return doubts
 

@@ -35,6 +35,7 @@ from core.approvals.rules import HOLDER, MAKER, Caller, Task, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger
+from core.parameters import service as parameters
 from core.quantities import CASH
 from core.refusals import Answer, Reason, Refused
 from core.units import store as units
@@ -58,11 +59,12 @@ def propose_opening(
     account = applied[0]
     documents.keep(connection, account.number, papers)
     said = {"documents": [one.body for one in papers]} if papers else {}
+    sectors = parameters.sectors(connection, market_day(clock.now(connection)))
     return approvals.propose(
         connection,
         caller,
         kind="open_account",
-        payload={"account": account.body, "doubts": doubts_of(account), **said},
+        payload={"account": account.body, "doubts": doubts_of(account, sectors=sectors), **said},
         subject=account.number,
         accounts=[account.number],
     )

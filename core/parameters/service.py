@@ -52,10 +52,9 @@ def may_issue(connection: Connection, vintage: Vintage, day: date) -> bool:
     return found is not None and bool(found["open"])
 
 
-def takes_sector(connection: Connection, sector: str, day: date) -> bool:
-    """Tell whether firms of a sector take part on a day."""
-    found = store.value(connection, "sector", sector, day)
-    return found is not None and bool(found["open"])
+def sectors(connection: Connection, day: date) -> frozenset[str]:
+    """Return the sectors whose firms take part on a day."""
+    return frozenset(market_rules(connection, day).sectors)
 
 
 def hold(connection: Connection) -> None:

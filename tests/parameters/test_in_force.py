@@ -105,8 +105,8 @@ def test_the_first_rows_are_the_rules_that_the_code_had(engine: Engine) -> None:
         assert parameters.cap_of(connection, Vintage(2019), DAY) is None
         assert parameters.may_issue(connection, Vintage(2025), DAY)
         assert not parameters.may_issue(connection, Vintage(2030), DAY)
-        assert parameters.takes_sector(connection, "power", DAY)
-        assert not parameters.takes_sector(connection, "steel", DAY)
+        assert parameters.sectors(connection, DAY) == {"power"}
+        assert parameters.sectors(connection, date(2025, 1, 2)) == {"power", "steel", "cement", "aluminium"}
     assert (found.tick_fen, found.is_trading_day) == (1, True)
     assert {name: (mode.least_t, mode.most_t, mode.percent) for name, mode in found.modes.items()} == {
         "listed": (1, 99_999, 10),

@@ -18,6 +18,8 @@ from core.approvals.rules import AWAITING, CHECKER, Caller, Task, is_plain_text,
 from core.approvals.store import Wanted
 from core.audit import store as audit
 from core.clock import store as clock
+from core.clock.rules import market_day
+from core.parameters import service as parameters
 from core.refusals import Answer, Reason, Refused
 
 OPENING = "open_account"
@@ -68,10 +70,11 @@ def show(connection: Connection, caller: Caller, number: str) -> Answer | Refuse
 
 def _shown(connection: Connection, number: str, listed: list[Document], done: Review | None) -> dict[str, Any]:
     account = accounts.find(connection, [number])[number]
+    sectors = parameters.sectors(connection, market_day(clock.now(connection)))
     return {
         "account": number,
         "documents": [one.body for one in listed],
-        "doubts": doubts_of(account),
+        "doubts": doubts_of(account, sectors=sectors),
         "review": done.body if done is not None else None,
     }
 

@@ -63,7 +63,13 @@ FROM (VALUES
 UNION ALL
 SELECT 'vintage', 'CEA-' || year, 1, '{"open": true}', '2000-01-01', 'release', 'migration',
     '2000-01-01 00:00:00+08'
-FROM generate_series(2019, 2025) AS year;
+FROM generate_series(2019, 2025) AS year
+UNION ALL
+SELECT 'sector', name, 1, value::jsonb, '2025-01-01', 'release', 'migration', '2000-01-01 00:00:00+08'
+FROM (VALUES
+    ('steel', '{"open": true, "title": "Steel", "published": "钢铁"}'),
+    ('cement', '{"open": true, "title": "Cement", "published": "水泥"}'),
+    ('aluminium', '{"open": true, "title": "Aluminium smelting", "published": "铝冶炼"}')) AS joined (name, value);
 """
 
 # Why: a rule of the past that changes would make yesterday's accepted trades wrong, whoever wrote the row.
