@@ -18,7 +18,7 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from core.api import bodies, views
 from core.api.auth import Verifier
 from core.api.calls import Desk
-from core.api.edge import Edge
+from core.api.edge import PUBLIC, Edge
 from core.api.problems import PROBLEM, answer_of, response_of
 from core.api.routes import (
     account_states,
@@ -30,10 +30,12 @@ from core.api.routes import (
     carryover,
     compliance,
     days,
+    encumbrance,
     holdings,
     offset,
     operations,
     operators,
+    ownership,
     parameters,
     reconciliation,
     statements,
@@ -57,6 +59,8 @@ SUBJECTS = (
     offset,
     carryover,
     trust,
+    encumbrance,
+    ownership,
     statements,
     parameters,
     days,
@@ -193,6 +197,8 @@ def _described(document: dict[str, Any]) -> dict[str, Any]:
             for method, operation in offered.items():
                 kept = method == "post" and not path.endswith("/dry-run")
                 _describe(operation, writes=method == "post", kept=kept, keyed=path.startswith("/v1/requests/"))
+                if PUBLIC.fullmatch(path):
+                    operation.pop("security", None)
     return document
 
 

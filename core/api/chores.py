@@ -15,9 +15,11 @@ from core.clock import store as clock
 from core.day import worker
 from core.day.chores import Chore
 from core.emissions.obligations import service as obligations
+from core.encumbrance import keeping
 from core.ledger import holds
 from core.offset import link
 from core.offset.wire import OffsetRegistry
+from core.ownership import successions
 from core.settings import Settings, settings
 
 
@@ -56,11 +58,23 @@ def _close_deadlines(connection: Connection, _caller: Caller, _item: str) -> int
     return obligations.close_deadlines(connection)
 
 
+def _keep_freeze(connection: Connection, caller: Caller, item: str) -> bool:
+    store.enter(connection)
+    return keeping.do(connection, caller, item)
+
+
+def _close_account(connection: Connection, caller: Caller, number: str) -> bool:
+    store.enter(connection)
+    return successions.close(connection, caller, number)
+
+
 CHORES = (
     Chore("task", approvals.due, _settle_task),
     Chore("hold", _over, _expire_hold),
     Chore("deadline", _deadlines, _close_deadlines),
     Chore("offset lot", link.timed_out, link.time_out),
+    Chore("freeze", keeping.due, _keep_freeze),
+    Chore("closing", successions.closings, _close_account),
     Chore("audit", _loose, _seal),
 )
 

@@ -15,8 +15,11 @@ from core.approvals.rules import Caller
 from core.authority import service as authority
 from core.carryover import service as carryover
 from core.emissions import service as emissions
+from core.encumbrance import endings as encumbrance_endings
+from core.encumbrance import service as encumbrance
 from core.ledger.rules import Place
 from core.offset import service as offset
+from core.ownership import cancellations, successions
 from core.parameters import service as parameters
 from core.reconciliation import closing
 from core.refusals import Answer, Refused
@@ -40,6 +43,10 @@ EXECUTORS: Mapping[str, approvals.Executor] = {
     **trust.EXECUTORS,
     **parameters.EXECUTORS,
     **transfer_proposals.EXECUTORS,
+    **encumbrance.EXECUTORS,
+    **encumbrance_endings.EXECUTORS,
+    **cancellations.EXECUTORS,
+    **successions.EXECUTORS,
 }
 UNDOERS: Mapping[str, approvals.Executor] = {
     **accounts.UNDOERS,
@@ -48,6 +55,8 @@ UNDOERS: Mapping[str, approvals.Executor] = {
     **offset.UNDOERS,
     **carryover.UNDOERS,
     **closing.UNDOERS,
+    **encumbrance.UNDOERS,
+    **cancellations.UNDOERS,
 }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 
 from starlette.datastructures import Headers
@@ -10,14 +11,20 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api.auth import Verifier
 from core.api.problems import answer_of, response_of
+from core.approvals.rules import Caller
 from core.refusals import Reason, Refused
 from core.telemetry import REQUEST_SECONDS, REQUESTS, log
 
 BODY_MAX = 8 * 1024 * 1024
 """A batch of 20,000 accounts or plan lines fits in well."""
+LARGER = {"/v1/account-files": 100 * 1024 * 1024}
+"""Addresses that take whole files."""
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})
 """What anybody may read."""
+PUBLIC = re.compile(r"/v1/(notices(/[^/]*)?|certificates/[^/]*)")
+"""What the registry makes known to everybody; who reads it needs no name."""
+ANYBODY = Caller("anybody", frozenset())
 
 
 class Edge:
@@ -53,27 +60,29 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers = Headers(scope=scope)
-        if scope["path"] not in OPEN:
+        if PUBLIC.fullmatch(scope["path"]):
+            scope.setdefault("state", {})["caller"] = ANYBODY
+        elif scope["path"] not in OPEN:
             caller = self._verifier.caller_of(headers.get("authorization"))
             if isinstance(caller, Refused):
                 await _refuse(caller, scope, receive, send)
                 return
             scope.setdefault("state", {})["caller"] = caller
-        length = headers.get("content-length", "0")
-        if not length.isascii() or not length.isdigit() or len(length) > 15 or int(length) > BODY_MAX:
-            await _refuse(Refused(Reason.BODY_TOO_LARGE, f"At most {BODY_MAX} bytes."), scope, receive, send)
+        length, most = headers.get("content-length", "0"), LARGER.get(scope["path"], BODY_MAX)
+        if not length.isascii() or not length.isdigit() or len(length) > 15 or int(length) > most:
+            await _refuse(Refused(Reason.BODY_TOO_LARGE, f"At most {most} bytes."), scope, receive, send)
             return
-        await self._app(scope, _limited(receive), send)
+        await self._app(scope, _limited(receive, most), send)
 
 
-def _limited(receive: Receive) -> Receive:
+def _limited(receive: Receive, most: int) -> Receive:
     taken = 0
 
     async def counting() -> Message:
         nonlocal taken
         message = await receive()
         taken += len(message.get("body", b""))
-        if taken > BODY_MAX:
+        if taken > most:
             raise HTTPException(413)
         return message
 

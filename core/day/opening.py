@@ -9,11 +9,17 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from core.approvals.rules import Caller
 from core.day import store
 from core.day.rules import Opening, State, opening_hash
+from core.encumbrance import keeping as freezes
 from core.ledger import store as ledger
 from core.parameters import service as parameters
 from core.quantities import CASH
+
+
+OPENER = Caller("opening data", frozenset())
+"""Who is named where freezes are filled while opening data is built."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +68,14 @@ def open_first(connection: Connection, asked: Opening, *, worker: str) -> Openin
 def build(connection: Connection, day: date, *, products: Sequence[str], version: int = 1) -> OpeningData:
     """Freeze what every open account holds available; the day's first state has it sent to the exchange.
 
-    What was bought on earlier days may be sold from now on, so it is made available first.
+    What was bought on earlier days may be sold from now on, so it is made available first; then freezes that waited
+    for it, or for what the exchange had, take their part, so that it is not offered again.
     """
     store.lock_balances(connection)
     ledger.stage(connection)
     store.stage_releases(connection, day)
     ledger.post_staged(connection, market_day=day)
+    freezes.fill_all(connection, OPENER)
     store.insert_positions(connection, day, version, assets=[*products, CASH])
     return _publish(connection, day, version)
 

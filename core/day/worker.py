@@ -18,6 +18,7 @@ from core.day import store, transitions
 from core.day.arrows import ARROWS, Parties
 from core.day.chores import Chore, Housekeeper
 from core.day.counterparty import ExchangeFiles, ExchangeUnavailableError
+from core.day.errands import CashMoves
 from core.day.gauges import Gauges
 from core.day.notices import Notices
 from core.day.rules import State
@@ -56,14 +57,17 @@ class Worker:
     _patience: dict[date, Patience] = field(default_factory=dict)
     _housekeeper: Housekeeper = field(init=False)
     _notices: Notices = field(init=False)
+    _cash: CashMoves = field(init=False)
 
     def __post_init__(self) -> None:
         self._notices = Notices(self.parties)
+        self._cash = CashMoves(self.parties)
         self._housekeeper = Housekeeper(self.parties.engine, self.parties.worker, self.chores)
 
     def tick(self) -> bool:
         """Go once over notices, unfinished days, oldest first, and chores; True when something moved."""
         told = self._notices.tick()
+        told = self._cash.tick() or told
         moved = self._days() or told
         return self._housekeeper.tick() or moved
 
