@@ -151,9 +151,7 @@ def _refuse_difference(connection: Connection, found: Break, entry: Entry | None
         other = entry.taker if entry.giver == found.account else entry.giver
         if (ACCOUNT, other, found.asset) in differing:
             return Refused(Reason.CORRECTION_IMPOSSIBLE, f"{other} would differ.")
-    places = (
-        locate(connection, found.account, found.asset) if found.account else service.unowned(connection, found.asset)
-    )
+    places = locate(connection, found.account, found.asset)
     if places:
         return Refused(Reason.BREAK_STILL_DIFFERS, f"{len(places)} records differ, the first: {places[0]}.")
     return None

@@ -15,11 +15,13 @@ PLACES_MAX = 5
 
 
 def locate(connection: Connection, account: str, asset: str) -> list[dict[str, Any]]:
-    """Say where ledger and units part for a holding; nothing when all its records agree.
+    """Say where ledger and units part for a holding, or without an account for a total; nothing when all agrees.
 
     A reference: transfers and changes of hands were booked differently under it. A balance: it is not what its
     transfers add up to. Blocks: they are not what the changes of hands add up to.
     """
+    if not account:
+        return _unowned(connection, asset)
     found = [
         placed("reference", reference=reference, ledger=ledger, units=units)
         for reference, ledger, units in _references(connection, account, asset)
@@ -43,3 +45,12 @@ def _references(connection: Connection, account: str, asset: str) -> list[tuple[
     found = list(store.differing_references(connection, account, asset, limit=PLACES_MAX))
     sums = store.history_of(connection, account, asset)
     return found if sums[0] != sums[1] else []
+
+
+def _unowned(connection: Connection, asset: str) -> list[dict[str, Any]]:
+    """Say which serials were issued and are with nobody, or are with somebody and were never issued."""
+    faults = [fault for fault in units_history.uncovered(connection) if fault.serials.vintage.product == asset]
+    return [
+        placed("blocks", serials=str(fault.serials), tonnes=fault.serials.tonnes, said=str(fault))
+        for fault in faults[:PLACES_MAX]
+    ]

@@ -15,7 +15,7 @@ from core.clock.rules import market_day
 from core.reconciliation import store
 from core.reconciliation.breaks import store as breaks
 from core.reconciliation.breaks.store import Run
-from core.reconciliation.locate import PLACES_MAX, locate
+from core.reconciliation.locate import locate
 from core.reconciliation.rules import (
     ACCOUNT,
     STATES,
@@ -24,7 +24,6 @@ from core.reconciliation.rules import (
     Comparison,
     Finding,
     is_stoppable,
-    placed,
     why_stopped,
 )
 from core.refusals import Answer, Reason, Refused
@@ -71,13 +70,8 @@ def compare(connection: Connection, *, with_histories: bool) -> Comparison:
     compared = store.compare(connection)
     if not with_histories:
         return compared
-    known = {found.key for found in compared.findings}
-    more = []
-    for account, asset in _differing_in_history(connection):
-        finding = _at(compared, account, asset)
-        if finding.key not in known:
-            known.add(finding.key)
-            more.append(finding)
+    known = {(found.account, found.asset) for found in compared.findings}
+    more = [_at(connection, compared, *one) for one in _differing_in_history(connection) if one not in known]
     return Comparison(compared.totals, compared.holdings, [*compared.findings, *more])
 
 
@@ -90,21 +84,19 @@ def _differing_in_history(connection: Connection) -> list[tuple[str, str]]:
     return sorted(found)
 
 
-def _at(compared: Comparison, account: str, asset: str) -> Finding:
+def _at(connection: Connection, compared: Comparison, account: str, asset: str) -> Finding:
     """Make a finding of a holding whose two figures agree: what is wrong is how they came about."""
-    totals = compared.totals.get(asset, {"ledger": 0, "units": 0})
-    return Finding(ACCOUNT if account else TOTAL, account, asset, totals["ledger"], totals["units"])
+    if account:
+        return Finding(ACCOUNT, account, asset, *store.figures_of(connection, account, asset))
+    total = compared.totals.get(asset, {"ledger": 0, "units": 0})
+    return Finding(TOTAL, account, asset, total["ledger"], total["units"])
 
 
 def _keep(connection: Connection, made: Run, findings: Sequence[Finding]) -> None:
     known = {found.key: found for found in breaks.not_closed(connection)}
     for finding in findings:
         before = known.pop(finding.key, None)
-        places = (
-            locate(connection, finding.account, finding.asset)
-            if finding.account
-            else unowned(connection, finding.asset)
-        )
+        places = locate(connection, finding.account, finding.asset)
         number = breaks.keep(connection, finding, run=made.number, located=places, known=before)
         said = "found" if before is None else "still differs"
         breaks.note(connection, number, who=made.asked_by, said=said, run=made.number)
@@ -112,12 +104,6 @@ def _keep(connection: Connection, made: Run, findings: Sequence[Finding]) -> Non
             states.set_blocked(connection, [finding.account], why_stopped(number))
     for agreed in known.values():
         breaks.note(connection, agreed.number, who=made.asked_by, said="agrees", run=made.number)
-
-
-def unowned(connection: Connection, asset: str) -> list[dict[str, Any]]:
-    """Say which serials of an asset were issued and are with nobody, or are with somebody and were never issued."""
-    faults = [fault for fault in units_history.uncovered(connection) if fault.serials.vintage.product == asset]
-    return [placed("blocks", serials=str(fault.serials), said=str(fault)) for fault in faults[:PLACES_MAX]]
 
 
 def ask(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:

@@ -30,6 +30,11 @@ DIFFERENCES = text(
     + "SELECT owner, asset, ledger, units FROM both_sides WHERE ledger <> units ORDER BY owner, asset"
 )
 
+FIGURES_OF = text(
+    _SIDE_BY_SIDE  # noqa: S608  # constants
+    + "SELECT ledger, units FROM both_sides WHERE owner = :owner AND asset = :asset"
+)
+
 COMPARE = text(
     _SIDE_BY_SIDE  # noqa: S608  # constants
     + """
@@ -161,6 +166,13 @@ def histories(connection: Connection) -> list[Finding]:
     """Compare what all transfers add up to with what all changes of hands add up to."""
     rows = connection.execute(HISTORIES, {"cash": CASH, "issuance": ISSUANCE})
     return [Finding(ACCOUNT, row.owner, row.asset, row.ledger, row.units) for row in rows]
+
+
+def figures_of(connection: Connection, owner: str, asset: str) -> tuple[int, int]:
+    """Return what ledger and units say of one holding."""
+    asked = {"owner": owner, "asset": asset, "cash": CASH, "issuance": ISSUANCE}
+    row = connection.execute(FIGURES_OF, asked).first()
+    return (row.ledger, row.units) if row is not None else (0, 0)
 
 
 def drifted(connection: Connection) -> list[tuple[str, str]]:
