@@ -40,6 +40,8 @@ def answer_of(refused: Refused) -> Answer:
 
 def response_of(answer: Answer) -> Response:
     """Put an answer on the wire."""
+    if answer.status == 304:
+        return Response(None, 304, dict(answer.headers))
     content = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
     media_type = PROBLEM if answer.status >= 400 else "application/json"
     return Response(content, answer.status, dict(answer.headers), media_type)

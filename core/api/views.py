@@ -26,9 +26,15 @@ class Account(BaseModel):
     name: str
     kind: str
     province: str
+    sector: str | None
     credit_code: str | None
+    contact: dict[str, str] | None
     bank: str
     state: str
+    restriction: str | None
+    pending: dict[str, str | None] | None
+    blocked: str | None
+    exchange_notified_at: str | None
 
 
 class Accounts(BaseModel):
