@@ -181,6 +181,8 @@ ByAnyone = Annotated[Call, Depends(call())]
 ByMaker = Annotated[Call, Depends(keyed_call(MAKER))]
 ByChecker = Annotated[Call, Depends(keyed_call(CHECKER))]
 ByProposer = Annotated[Call, Depends(keyed_call(*PROPOSERS))]
+ToForesee = Annotated[Call, Depends(call(*PROPOSERS))]
+"""For dry runs: who may propose only asks, and needs no key because nothing is written."""
 ByDecider = Annotated[Call, Depends(keyed_call(*DECIDERS))]
 ByOperator = Annotated[Call, Depends(keyed_call(OPERATOR))]
 ByBank = Annotated[Call, Depends(keyed_call(BANK_ROLE))]

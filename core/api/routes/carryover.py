@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import EMITTER, Amount, Body, Day, Text
-from core.api.calls import ByAnyone, ByMaker, ByProposer, Number, StrictRoute
+from core.api.calls import ByAnyone, ByMaker, ByProposer, Number, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.carryover import service as carryover
 
@@ -89,8 +89,8 @@ async def apply(call: ByProposer, body: CarryOver) -> Response:
 
 
 @router.post("/v1/carry-overs/dry-run", response_model=DryRun, tags=["compliance"])
-async def dry_run(call: ByProposer, body: CarryOver) -> Response:
-    """Show what a carry-over would come to: the same code on the same data, undone; its key is not kept."""
+async def dry_run(call: ToForesee, body: CarryOver) -> Response:
+    """Show what a carry-over would come to: the same code on the same data, undone."""
     return await call.read(partial(carryover.dry_run, caller=call.caller, body=body.plain()))
 
 

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from core.api import bodies, views
 from core.api.bodies import EMITTER, Text
-from core.api.calls import ByAnyone, ByProposer, Number, StrictRoute
+from core.api.calls import ByAnyone, ByProposer, Number, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.offset import link
 from core.offset import service as offset
@@ -108,6 +108,6 @@ async def apply(call: ByProposer, body: Offset) -> Response:
 
 
 @router.post("/v1/offsets/dry-run", response_model=DryRun, tags=["compliance"])
-async def dry_run(call: ByProposer, body: Offset) -> Response:
-    """Show what an offset would come to: the same code on the same data, undone; its key is not kept."""
+async def dry_run(call: ToForesee, body: Offset) -> Response:
+    """Show what an offset would come to: the same code on the same data, undone."""
     return await call.read(partial(link.dry_run, caller=call.caller, body=body.plain()))

@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import Body, Day, Text
-from core.api.calls import ByAnyone, ByMaker, Call, Date, StrictRoute, call
+from core.api.calls import ByAnyone, ByMaker, Date, StrictRoute, ToForesee
 from core.api.commands import Command
-from core.approvals.rules import MAKER, Caller
+from core.approvals.rules import Caller
 from core.day import foresight, rulebook
 from core.parameters import service as parameters
 from core.refusals import Answer, Refused
@@ -23,8 +23,6 @@ from core.refusals import Answer, Refused
 router = APIRouter(route_class=StrictRoute)
 
 SET = Command(parameters.propose, alone=True)
-ToForesee = Annotated[Call, Depends(call(MAKER))]
-"""A maker who only asks: no key, because nothing is written."""
 KIND = "^(sector|product|vintage|mode|limit|tick|hours|calendar|cap)$"
 PLACE = "^([a-z]{1,20}:[A-Za-z0-9/_-]{1,60}:[0-9]{1,9})?$"
 EXAMPLES = [

@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from core.api import bodies, views
 from core.api.bodies import Body, Text
-from core.api.calls import ByAnyone, ByProposer, Number, StrictRoute
+from core.api.calls import ByAnyone, ByProposer, Number, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.surrender import reversal
 from core.surrender import service as surrenders
@@ -73,8 +73,8 @@ async def apply(call: ByProposer, body: bodies.Surrender) -> Response:
 
 
 @router.post("/v1/surrenders/dry-run", response_model=DryRun, tags=["compliance"])
-async def dry_run(call: ByProposer, body: bodies.Surrender) -> Response:
-    """Show what a surrender would come to: the same code on the same data, undone; its key is not kept."""
+async def dry_run(call: ToForesee, body: bodies.Surrender) -> Response:
+    """Show what a surrender would come to: the same code on the same data, undone."""
     return await call.read(partial(surrenders.dry_run, caller=call.caller, body=body.plain()))
 
 
