@@ -17,7 +17,6 @@ from core.ledger import store as ledger
 from core.parameters import service as parameters
 from core.quantities import CASH
 
-
 OPENER = Caller("opening data", frozenset())
 """Who is named where freezes are filled while opening data is built."""
 
