@@ -48,6 +48,10 @@ LEDGER_IMBALANCE = Gauge("registry_ledger_imbalance", "Sum of all balances of an
 UNITS_DIFFERENCE = Gauge("registry_units_difference", "Holdings on which ledger and units disagree; must be 0.")
 BREAKS_OPEN = Gauge("registry_reconciliation_breaks_open", "Breaks between ledger and units not closed by two people.")
 
+KEY_ALARMS = Counter("registry_same_key_other_content_total", "Keys used again with other content.", ["kind"])
+for _kind in ("request", "bank_notice"):
+    KEY_ALARMS.labels(_kind)  # there from the start: an increase from nothing would not be seen
+
 log = structlog.get_logger()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from core.telemetry import BREAKS_OPEN, DAY_STATE, LEDGER_IMBALANCE, LINK_UP, UNITS_DIFFERENCE
+from core.telemetry import BREAKS_OPEN, DAY_STATE, KEY_ALARMS, LEDGER_IMBALANCE, LINK_UP, UNITS_DIFFERENCE
 from monitoring.burnrate import CLOCK, CLOCK_MEMORY
 from monitoring.telemetry import LAST_GOOD, name_of
 
@@ -70,7 +70,8 @@ ALERTS = (
         "page",
         "The balances of {{ $labels.asset }} do not add up to zero.",
         "End the api and settle processes, so that nothing more is booked. `registry ledger verify` then names the"
-        " batches that do not match the hash chain, and the balances that are not the sum of their transfers.",
+        " batches that do not match the hash chain, the seals that do not fit it, and the balances that are not the sum"
+        " of their transfers.",
     ),
     Alert(
         "RegistryUnitsDifference",
@@ -87,6 +88,14 @@ ALERTS = (
         "{{ $value }} breaks between ledger and units are not closed.",
         "The accounts concerned neither give nor take. `registry reconcile` names where their records part; explain"
         " each break and have a second person close it, which works once the records agree again.",
+    ),
+    Alert(
+        "RegistrySameKeyOtherContent",
+        f"sum by (kind) (increase({name_of(KEY_ALARMS)}[10m])) > 0",
+        "ticket",
+        "A key was used again with other content ({{ $labels.kind }}).",
+        "It was refused and nothing was changed. The audit rows of the action `same key, other content` name caller,"
+        " key and route: ask that client which of the two it meant, and end its token if it cannot say.",
     ),
     Alert(
         "RegistryDayHalted",

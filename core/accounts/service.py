@@ -208,6 +208,9 @@ def transfers(connection: Connection, caller: Caller, number: str, *, after: str
             "asset": entry.asset,
             "amount": entry.amount,
             "type": entry.type,
+            "reference": entry.reference,
+            "batch": entry.batch,
+            "reverses": entry.reverses,
             "market_day": entry.market_day.isoformat(),
         }
         for entry in booked

@@ -19,6 +19,7 @@ from core.api import bodies, views
 from core.api.auth import Verifier
 from core.api.calls import Desk
 from core.api.edge import PUBLIC, Edge
+from core.api.fast import Fast
 from core.api.problems import PROBLEM, answer_of, response_of
 from core.api.routes import (
     account_states,
@@ -98,6 +99,7 @@ def create_app(desk: Desk, verifier: Verifier) -> FastAPI:
     app.add_exception_handler(RefusedError, _refused)
     app.add_exception_handler(RequestValidationError, _malformed)
     app.add_exception_handler(HTTPException, _by_status)
+    app.add_middleware(Fast, desk=desk)
     app.add_middleware(Edge, verifier=verifier)
     app.openapi = lambda: _description(app)  # type: ignore[method-assign]  # the framework's own way to extend it
     return app

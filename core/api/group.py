@@ -12,6 +12,7 @@ from sqlalchemy import Connection
 from core.api import store
 from core.api.problems import answer_of
 from core.api.store import TOMBSTONE, Recorded
+from core.audit import alarms
 from core.ledger import store as ledger
 from core.ledger.rules import Place
 from core.refusals import Answer, Reason, Refused, RefusedError
@@ -117,12 +118,25 @@ class _Book:
         if row.route == TOMBSTONE:
             return answer_of(Refused(Reason.KEY_TOMBSTONED))
         if row.fingerprint != write.fingerprint:
+            alarms.same_key_other_content(
+                connection,
+                caller=write.caller,
+                kind="request",
+                key=write.key,
+                known=row.fingerprint,
+                sent=write.fingerprint,
+                where=write.route,
+            )
             return answer_of(Refused(Reason.KEY_REUSED))
         return Answer(row.status, row.body or {}, {**row.headers, **REPLAYED})
 
     def _first(self, connection: Connection, write: Write) -> Answer:
         try:
-            end = write.run(connection)
+            if write.alone:  # it may have written a part before the ledger refused: nothing of that stays
+                with connection.begin_nested():
+                    end = write.run(connection)
+            else:
+                end = write.run(connection)
         except RefusedError as error:
             end = error.refused
         return self._note(write, end)

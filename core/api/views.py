@@ -52,6 +52,15 @@ class Holding(BaseModel):
     amount: int
 
 
+class Balance(BaseModel):
+    """What an account holds of one asset: tonnes or fen by bucket, and their sum."""
+
+    account: str
+    asset: str
+    amounts: dict[str, int]
+    total: int
+
+
 class Serials(BaseModel):
     """A block of serial numbers, both ends included."""
 
@@ -69,7 +78,7 @@ class Holdings(BaseModel):
 
 
 class BookedTransfer(BaseModel):
-    """A transfer as the ledger has it."""
+    """A transfer as the ledger has it: those of one ``batch`` were booked together or not at all."""
 
     id: str
     from_account: str
@@ -77,6 +86,9 @@ class BookedTransfer(BaseModel):
     asset: str
     amount: int
     type: str
+    reference: str
+    batch: int
+    reverses: str | None
     market_day: str
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.approvals.rules import Caller
+from core.audit import alarms
 from core.audit import store as audit
 from core.bank import store
 from core.bank.rules import Notice, read_notice, wrong_accounts
@@ -44,6 +45,15 @@ def record_deposits(connection: Connection, caller: Caller, body: Mapping[str, A
     if not store.claim(connection, **named, fingerprint=fingerprint, answer=answer):
         known, first_answer = store.booked(connection, **named)
         if known != fingerprint:
+            alarms.same_key_other_content(
+                connection,
+                caller=caller.name,
+                kind="bank_notice",
+                key=notice.message_id,
+                known=known,
+                sent=fingerprint,
+                where=notice.bank,
+            )
             return Refused(Reason.KEY_REUSED, f"Message {notice.message_id} of {notice.bank} said something else.")
         return Answer(201, first_answer)
     ledger.post(connection, _transfers(notice), market_day=market_day(clock.now(connection)))

@@ -26,7 +26,7 @@ ledger_app = typer.Typer(no_args_is_help=True, help="The ledger as a whole.")
 VERIFY_WITHIN_S = 3600.0
 """A pass over every transfer there ever was takes what it takes; the deadline only ends what hangs."""
 
-Day = Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"])]
+FORMATS = ["%Y-%m-%d"]
 
 
 @ledger_app.command("verify")
@@ -90,8 +90,12 @@ def _verdict(found: Mapping[str, Any]) -> list[str]:
 @ledger_app.command("export")
 def export_ledger(
     folder: Annotated[Path, typer.Argument(help="a folder that is empty or not there yet")],
-    since: Annotated[Day, typer.Option("--from", help="first day, by its seal; else from the beginning")] = None,
-    until: Annotated[Day, typer.Option("--to", help="last day, by its seal; else to the end")] = None,
+    since: Annotated[
+        datetime | None, typer.Option("--from", formats=FORMATS, help="first day, by its seal; else from the beginning")
+    ] = None,
+    until: Annotated[
+        datetime | None, typer.Option("--to", formats=FORMATS, help="last day, by its seal; else to the end")
+    ] = None,
     dsn: Dsn = "",
 ) -> None:
     """Write the chain with its rows, the seals and the public keys into files that anybody can verify."""

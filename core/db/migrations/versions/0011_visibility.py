@@ -104,6 +104,8 @@ PUBLIC = (
     "daily_report",
     "unit_issue",
     "ledger_batch",
+    "ledger_seal",
+    "sealing_key",
     "opening",
     "public_notice",
     "parameter",
