@@ -197,7 +197,8 @@ def ccer(tmp_path: Path) -> Iterator[httpx.Client]:
 
     async def answer(request: httpx.Request) -> httpx.Response:
         async with httpx.AsyncClient(transport=inside, base_url="http://ccer") as http:
-            return await http.request(request.method, request.url.path, content=request.content)
+            said = await http.request(request.method, request.url.path, content=request.content)
+        return httpx.Response(said.status_code, content=said.content, headers=said.headers)
 
     transport = httpx.MockTransport(lambda request: asyncio.run(answer(request)))
     with httpx.Client(transport=transport, base_url="http://ccer") as client:
