@@ -15,7 +15,7 @@ from core.accounts.states import service as states
 from core.accounts.states.rules import Action, Change, Standing
 from core.approvals.rules import Caller, Task
 from core.encumbrance import store
-from core.encumbrance.rules import FREEZE, IN_FORCE, Encumbrance
+from core.encumbrance.rules import IN_FORCE, Encumbrance
 from core.outbox import store as outbox
 from core.refusals import Refused
 
@@ -29,9 +29,9 @@ def widest(*said: str | None) -> str | None:
 
 
 def restrict(connection: Connection, caller: Caller, one: Encumbrance, *, task: Task) -> dict[str, Any] | Refused:
-    """Restrict the account as the court says, on top of what restricts it already; return how it was before."""
+    """Restrict the account as the court says, on top of what restricts it already; return what it goes back to."""
     account = accounts.find(connection, [one.account])[one.account]
-    before = {"state": account.state, "restriction": account.stopped}
+    before = {"restriction": _for_other_reasons(connection, one, account.stopped)}
     wanted = widest(account.stopped, one.everything)
     if account.state not in {OPEN, RESTRICTED} or wanted == account.stopped:
         return before  # it is stopped as far already
@@ -45,12 +45,8 @@ def lift(connection: Connection, caller: Caller, one: Encumbrance, *, task: Task
     account = accounts.find(connection, [one.account])[one.account]
     if account.state != RESTRICTED:
         return None
-    others = [
-        other.everything
-        for other in store.alive(connection, one.account, lock=True)
-        if other.kind == FREEZE and other.number != one.number and other.state in IN_FORCE
-    ]
-    wanted = widest(_own_restriction(store.events(connection, one.number)), *others)
+    others = [other.everything for other in _others(connection, one)]
+    wanted = widest(_base(store.events(connection, one.number)), *others)
     if wanted == account.stopped:
         return None
     action = Action.UNRESTRICT if wanted is None else Action.RESTRICT
@@ -62,8 +58,18 @@ def lift(connection: Connection, caller: Caller, one: Encumbrance, *, task: Task
     return done if isinstance(done, Refused) else None
 
 
-def _own_restriction(events: Sequence[dict[str, Any]]) -> str | None:
-    """What restricted the account for other reasons when the freeze came into force."""
+def _others(connection: Connection, one: Encumbrance) -> list[Encumbrance]:
+    alive = store.alive(connection, one.account, lock=True)
+    return [e for e in alive if e.everything is not None and e.number != one.number and e.state in IN_FORCE]
+
+
+def _for_other_reasons(connection: Connection, one: Encumbrance, now: str | None) -> str | None:
+    """Return what restricts the account besides courts: what the first of their freezes found."""
+    others = _others(connection, one)
+    return _base(store.events(connection, others[0].number)) if others else now
+
+
+def _base(events: Sequence[dict[str, Any]]) -> str | None:
     before = next((event["detail"].get("before") for event in events if event["action"] == "REGISTERED"), None)
     return before["restriction"] if before else None
 

@@ -12,11 +12,12 @@ from core.approvals import service as approvals
 from core.approvals.rules import Caller
 from core.encumbrance import endings, keeping, service, store
 from core.ledger import store as ledger
+from core.ownership import cancellations
 from core.reconciliation import store as reconciliation
 from core.refusals import Answer, Refused
 
-EXECUTORS = {**service.EXECUTORS, **endings.EXECUTORS}
-UNDOERS = service.UNDOERS
+EXECUTORS = {**service.EXECUTORS, **endings.EXECUTORS, **cancellations.EXECUTORS}
+UNDOERS = {**service.UNDOERS, **cancellations.UNDOERS}
 WORKER = Caller("settle@test", frozenset())
 
 
