@@ -100,6 +100,10 @@ class Call:
 
     async def put(self, command: Command, body: Mapping[str, Any], **named: str) -> Response:
         """Queue a write and answer with what became of it. ``named`` are facts that the path names."""
+        return response_of(await self.write(command, body, **named))
+
+    async def write(self, command: Command, body: Mapping[str, Any], **named: str) -> Answer:
+        """The same, not on the wire yet."""
         whole = {**body, **named}
         write = Write(
             caller=self.caller.name,
@@ -112,7 +116,7 @@ class Call:
             places=command.places(whole),
             alone=command.alone,
         )
-        return response_of(await self.desk.queue.put(write, wait_s=self.wait_s))
+        return await self.desk.queue.put(write, wait_s=self.wait_s)
 
     async def inquire(self, key: str) -> Response:
         """Ask what became of a key of this caller's."""
@@ -121,10 +125,14 @@ class Call:
 
     async def read(self, work: Callable[[Connection], Answer | File | Refused]) -> Response:
         """Answer from the primary, with no more than the caller may see."""
-        end = await self.desk.reader.run(as_seen_by(self.caller, work), wait_s=self.wait_s)
+        end = await self.see(work)
         if isinstance(end, File):
             return file_of(end)
         return response_of(answer_of(end) if isinstance(end, Refused) else end)
+
+    async def see(self, work: Callable[[Connection], T]) -> T | Refused:
+        """The same, not on the wire yet."""
+        return await self.desk.reader.run(as_seen_by(self.caller, work), wait_s=self.wait_s)
 
 
 def _run(command: Command, caller: Caller, body: Mapping[str, Any], connection: Connection) -> Answer | Refused:
@@ -163,6 +171,11 @@ def keyed_call(*roles: str) -> Callable[[Request], Awaitable[Call]]:
         return found
 
     return of
+
+
+def is_key(key: str) -> bool:
+    """Tell whether this can be an idempotency key."""
+    return _KEY.fullmatch(key) is not None
 
 
 def _checked(key: str | None) -> str:

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
-
 from starlette.responses import Response
 
+from core.api.strict import compact
 from core.refusals import Answer, File, Reason, Refused
 
 PROBLEM = "application/problem+json"
@@ -42,9 +41,21 @@ def response_of(answer: Answer) -> Response:
     """Put an answer on the wire."""
     if answer.status == 304:
         return Response(None, 304, dict(answer.headers))
-    content = json.dumps(answer.body, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
-    media_type = PROBLEM if answer.status >= 400 else "application/json"
-    return Response(content, answer.status, dict(answer.headers), media_type)
+    return Response(compact(answer.body), answer.status, dict(answer.headers), _media_type(answer))
+
+
+def headers_of(answer: Answer, length: int) -> list[tuple[bytes, bytes]]:
+    """Return the headers that ``response_of`` would give, for whoever writes them himself."""
+    given = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in answer.headers.items()]
+    return [
+        *given,
+        (b"content-length", str(length).encode()),
+        (b"content-type", _media_type(answer).encode()),
+    ]
+
+
+def _media_type(answer: Answer) -> str:
+    return PROBLEM if answer.status >= 400 else "application/json"
 
 
 def file_of(file: File) -> Response:

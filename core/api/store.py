@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 from sqlalchemy import Connection, text
+
+from core.api.strict import compact
 
 TOMBSTONE = "*"
 """The route of a row that says: no request of this caller under this key was done, and none will be."""
@@ -78,8 +78,8 @@ def save(connection: Connection, fresh: Sequence[Recorded]) -> None:
         "keys": [row.key for row in fresh],
         "fingerprints": [row.fingerprint for row in fresh],
         "statuses": [row.status for row in fresh],
-        "bodies": [_json(row.body) for row in fresh],
-        "headers": [_json(row.headers) for row in fresh],
+        "bodies": [compact(row.body).decode() for row in fresh],
+        "headers": [compact(row.headers).decode() for row in fresh],
     }
     connection.execute(SAVE, columns)
 
@@ -117,7 +117,3 @@ def last_beat(connection: Connection, probe: str) -> tuple[int, datetime] | None
     """Return the probe's newest number and when it came."""
     row = connection.execute(LAST_BEAT, {"probe": probe}).one_or_none()
     return None if row is None else (row.n, row.at)
-
-
-def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)

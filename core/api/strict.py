@@ -1,4 +1,4 @@
-"""Reads a JSON body as strictly as the database will: no NaN, no name twice, no characters it cannot hold."""
+"""Reads JSON as strictly as the database will, no NaN, no name twice, no characters it cannot hold; and writes it."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import hashlib
 import json
 import re
 from typing import Any, NoReturn
+
+import orjson
 
 UNSTORABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff\ufffe\uffff]")
 """What PostgreSQL (NUL, lone surrogates) or the banks' XML (the others) cannot carry."""
@@ -34,6 +36,14 @@ def fingerprint(method: str, path: str, body: Any) -> bytes:
     """Return SHA-256 of method, path and the body in canonical form: what makes a repeat the same request."""
     canonical = json.dumps(body, ensure_ascii=False, sort_keys=True, separators=(",", ":"), allow_nan=False)
     return hashlib.sha256(f"{method}\n{path}\n{canonical}".encode()).digest()
+
+
+def compact(value: object) -> bytes:
+    """Write JSON as we answer and record it."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:  # a whole number of more than 64 bits, which it cannot write
+        return json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode()
 
 
 def _refuse_constant(name: str) -> NoReturn:

@@ -362,6 +362,14 @@ def _post_rows(connection: Connection, market_day: date) -> int:
     return posted
 
 
+BALANCE = text("SELECT bucket, balance FROM ledger_account WHERE owner = :owner AND asset = :asset ORDER BY bucket")
+
+
+def balance(connection: Connection, owner: str, asset: str) -> dict[str, int]:
+    """Return how much of one asset the owner holds, by bucket; empty where there never was any."""
+    return dict(connection.execute(BALANCE, {"owner": owner, "asset": asset}).tuples().all())
+
+
 def balances(connection: Connection, owners: Sequence[str]) -> list[Balance]:
     """Return every balance of the owners, empty ones too."""
     return [Balance(**row) for row in connection.execute(BALANCES, {"owners": list(owners)}).mappings()]

@@ -7,15 +7,16 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sqlalchemy import Connection
 from starlette.responses import Response
 
+from core.accounts import balance as accounts_balance
 from core.accounts import service as accounts
 from core.api import bodies, views
-from core.api.calls import After, ByAnyone, ByBank, ByMaker, Number, StrictRequest, StrictRoute
+from core.api.calls import After, ByAnyone, ByBank, ByProposer, Number, StrictRequest, StrictRoute
 from core.api.commands import Command
 from core.approvals.rules import Caller
 from core.bank import service as bank
@@ -25,6 +26,8 @@ from core.refusals import Answer, Reason, Refused, RefusedError
 from core.transfers import service as transfers
 
 router = APIRouter(route_class=StrictRoute)
+
+Asset = Annotated[str, Path(pattern="^[A-Z0-9-]{1,20}$", examples=["CEA-2019"], description="CEA-<vintage>, or CNY")]
 
 
 def _both_sides(body: Mapping[str, Any]) -> Sequence[Place]:
@@ -48,6 +51,12 @@ async def holdings(call: ByAnyone, number: Number) -> Response:
     return await call.read(lambda connection: accounts.holdings(connection, call.caller, number))
 
 
+@router.get("/v1/accounts/{number}/holdings/{asset}", response_model=views.Balance, tags=["holdings"])
+async def balance(call: ByAnyone, number: Number, asset: Asset) -> Response:
+    """Show how much of one asset an account holds, by bucket."""
+    return await call.read(partial(accounts_balance.show, caller=call.caller, number=number, asset=asset))
+
+
 @router.get("/v1/accounts/{number}/transfers", response_model=views.Statement, tags=["holdings"])
 async def statement(
     call: ByAnyone, number: Number, after: After = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
@@ -61,7 +70,7 @@ def _statement(connection: Connection, *, caller: Caller, number: str, after: st
 
 
 @router.post("/v1/transfers", status_code=201, response_model=views.Transfer, tags=["holdings"])
-async def transfer(call: ByMaker, body: bodies.MoveFreely) -> Response:
+async def transfer(call: ByProposer, body: bodies.MoveFreely) -> Response:
     """Move an amount between two owners; only the playground allows it."""
     return await call.put(TRANSFER[call.desk.playground], body.plain())
 
