@@ -48,11 +48,20 @@ WRITES: dict[str, tuple[str, Any]] = {
         "bank",
         {"bank": "B001", "message_id": "M1", "entries": [{"account": "E42-00001001-60", "amount_fen": 5}]},
     ),
+    "/v1/parameters": (
+        "maker",
+        {
+            "changes": [{"kind": "tick", "name": "price", "value": {"fen": 5}, "effective_from": "2021-07-19"}],
+            "why": "a test",
+        },
+    ),
     "/v1/clock": ("operator", {"now": "2021-07-15T10:00:00+08:00"}),
     "/v1/days": ("operator", DAY),
     "/v1/beats": ("probe", {"probe": "p", "n": 1}),
 }
 READS = (
+    "/v1/parameters",
+    "/v1/market-rules/2021-07-16",
     "/v1/accounts",
     "/v1/accounts/E42-00001001-60",
     "/v1/accounts/E42-00001001-60/holdings",
@@ -364,7 +373,8 @@ async def test_every_address_has_one_answer_for_a_method() -> None:
     routes = [route for subject in SUBJECTS for route in subject.router.routes if isinstance(route, Route)]
     offered = [(method, route.path) for route in routes for method in route.methods or ()]
 
-    assert len(offered) == len(WRITES) + len(READS)
+    dry_runs = [path for _, path in offered if path.endswith("/dry-run") and ("POST", path) in offered]
+    assert len(offered) == len(WRITES) + len(READS) + len(dry_runs)
     assert sorted(offered) == sorted(set(offered))
 
 
@@ -380,7 +390,8 @@ async def test_the_description_says_what_a_client_needs(api: Any) -> None:
         if not path.startswith("/v1/"):
             continue
         named = [parameter.get("$ref", "") for parameter in operation["parameters"]]
-        assert any(name.endswith("IdempotencyKey") for name in named) == (method == "post"), path
+        kept = method == "post" and not path.endswith("/dry-run")
+        assert any(name.endswith("IdempotencyKey") for name in named) == kept, path
         assert operation["security"] == [{"HTTPBearer": []}]
         assert "application/problem+json" in operation["responses"]["503"]["content"]
         assert operation["summary"]
