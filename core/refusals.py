@@ -124,7 +124,7 @@ class Reason(Enum):
     HOLD_UNKNOWN = ("3028", "There is no such hold.", "Check the id of the hold.", 404)
     HOLD_TAKEN = ("3029", "A hold of this id has other content.", "Name the hold anew, or repeat what it says.", 409)
     HOLD_RESOLVED = ("3030", "The hold was already posted, voided or has expired.", "Read how it ended.", 409)
-    HOLD_EXPIRED = ("3031", "The time of the hold is over.", "Set the amount aside anew.", 409)
+    HOLD_EXPIRED = ("3032", "The time of the hold is over.", "Set the amount aside anew.", 409)
     TRANSFER_UNKNOWN = ("3025", "There is no such transfer.", "Check the id of the transfer.", 404)
     NOT_REVERSIBLE = ("3026", "A reversal, or what belongs to a hold, is not reversed.",
                       "Book a new transfer, or void the hold.", 422)
