@@ -13,6 +13,7 @@ import jwt
 import pytest
 from typer.testing import CliRunner
 
+from core.ledger.keys import SealingKey
 from deploy.cli import app
 from deploy.playground import lifecycle, preflight, tokens
 from deploy.playground.plan import RUNNER, Plan
@@ -89,6 +90,17 @@ def test_a_name_may_be_an_authoritys_or_a_subjects(name: str, roles: list[str], 
     claims = tokens.claims_of(name)
 
     assert (claims["roles"], claims.get("province")) == (roles, province)
+
+
+def test_the_sealing_key_is_made_once_and_nobody_elses(state: State) -> None:
+    state.root.mkdir()
+    tokens.make_sealing_key(state)
+    first = SealingKey.load(state.sealing_key)
+    tokens.make_sealing_key(state)
+
+    assert SealingKey.load(state.sealing_key).id == first.id
+    assert stat.S_IMODE(state.sealing_key.stat().st_mode) == 0o600
+    assert not state.is_somebody_elses()
 
 
 def test_a_port_in_use_is_named_with_its_owner(state: State, taken: socket.socket) -> None:
