@@ -17,7 +17,7 @@ from core.clock.rules import market_day
 from core.emissions import store
 from core.emissions.obligations import service as obligations
 from core.emissions.obligations import store as obligation_store
-from core.emissions.obligations.rules import Event, changed
+from core.emissions.obligations.rules import Event, Obligation, changed
 from core.emissions.rules import Known, Upload, accounts_of, judge, read_upload
 from core.emissions.years import service as year_rules
 from core.emissions.years import store as years
@@ -64,13 +64,19 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     events = []
     for line, version in lines:
         before = held[line.account]
-        after = changed(replace(before, due=line.tonnes), rules, today, {})
+        due = max(0, line.tonnes + _taken_over(before, known[line.account]))
+        after = changed(replace(before, due=due), rules, today, {})
         cause = "emissions verified" if version == 1 else "emissions corrected"
         events.append(Event(before, after, cause, task.id))
     obligations.put(connection, events)
     outcome = {"confirmed": len(lines), "tonnes": sum(line.tonnes for line, _ in lines)}
     audit.record(connection, caller=caller.name, action="emissions", subject=f"emissions {upload.year}", detail=outcome)
     return outcome
+
+
+def _taken_over(before: Obligation, known: Known) -> int:
+    """Return by how much an obligation differs from the firm's own emissions: a merger moved what was not met yet."""
+    return 0 if before.due is None else before.due - (known.tonnes or 0)
 
 
 def _known(connection: Connection, upload: Upload, province: str | None) -> Mapping[str, Known]:

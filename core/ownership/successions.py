@@ -37,8 +37,6 @@ from core.units import store as units
 
 CLOSING = "closing"
 """Topic of the outbox rows that name accounts to be closed as soon as the exchange has nothing of theirs."""
-SUCCESSION = "succession"
-"""Topic of the outbox rows that tell other parts of the registry who came after whom."""
 
 FIELDS = ("kind", "account", "into_account", "parts", "document", "closes")
 TYPES = {"merger": "MERGE_TRANSFER", "split": "SPLIT_TRANSFER", "inheritance": "INHERIT_TRANSFER"}
@@ -125,7 +123,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
         event = Event("MOVED", one.held, caller.name, day, document=asked.document, detail=detail)
         encumbrances.note(connection, after, event)
     owing = obligations.move(connection, owed, reference=task.id)
-    number = store.take_number(connection, SUCCESSION)
+    number = store.take_number(connection, "succession")
     movements = [{**one.body, "serials": serials.get((one.taker, one.asset), [])} for one in planned.movements]
     moved = planned.body["encumbrances"]
     made = Record(number, asked.kind, asked.giver, asked.document, movements, moved, planned.closes, day)
@@ -133,7 +131,6 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     if planned.closes:
         _end(connection, caller, asked, task=task)
     outcome = {**made.body, "obligations": owing, "serials": _listed(serials)}
-    outbox.put(connection, SUCCESSION, task.id, {**made.body, "obligations": owing})
     audit.record(connection, caller=caller.name, action=asked.kind, subject=asked.giver, detail=outcome)
     return {"succession": outcome}
 
