@@ -221,7 +221,7 @@ def book(connection: Connection, transfers: Sequence[Transfer], ids: Mapping[Pla
         "reverses": [t.reverses for t in transfers],
     }
     connection.execute(INSERT_TRANSFERS, rows | {"market_day": market_day})
-    chain.extend(connection, market_day)
+    chain.extend(connection, transfers, market_day)
 
 
 def reverse(
@@ -358,7 +358,7 @@ def _post_rows(connection: Connection, market_day: date) -> int:
         if beyond:
             raise RefusedError(Refused(Reason.QUANTITY_INVALID, f"{beyond} balances more than the ledger can write."))
         connection.execute(CHANGE_STAGED_BALANCES)
-        chain.extend(connection, market_day)
+        chain.extend_by_rows(connection, market_day)
     return posted
 
 
