@@ -25,6 +25,8 @@ DEPTH_MAX = 10_000
 """45 s of hold at over 200 writes a second; beyond that waiting is worse than being told."""
 WITHIN_S = 10.0
 """One attempt, commit included. Longer than a lock wait, much shorter than the hold window."""
+ALONE_WITHIN_S = 30.0
+"""The same for what gets a transaction of its own: a plan of 60,000 lines takes most of 10 s on a busy machine."""
 LOOK_S = 1.0
 """How long one look for a primary lasts; then the group takes in what has come since."""
 
@@ -146,8 +148,9 @@ class WriteQueue:
             begun[:] = [item for item in group if not item.over]
             return decide_entered(connection, [item.asked for item in begun])
 
+        within_s = ALONE_WITHIN_S if group[0].asked.alone else WITHIN_S
         try:
-            end = write(self._engine, work, within_s=WITHIN_S, patience_s=LOOK_S)
+            end = write(self._engine, work, within_s=within_s, patience_s=LOOK_S)
         except NoPrimaryError:
             return group
         except Exception as fault:  # noqa: BLE001  # what one request's code raises must not reach its neighbours

@@ -53,24 +53,23 @@ CREATE TABLE allocation_line (
 );
 COMMENT ON TABLE allocation_line IS 'A plan as it was uploaded and approved.';
 COMMENT ON COLUMN allocation_line.withheld IS 'Why the units of this line are kept back until two people release them.';
-CREATE INDEX allocation_line_by_account ON allocation_line (account);
 
 CREATE TABLE allocation_entry (
     id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     plan bigint NOT NULL REFERENCES allocation_plan,
-    account text NOT NULL REFERENCES account,
+    account text NOT NULL,
     kind text NOT NULL CONSTRAINT allocation_entry_kind_known
         CHECK (kind IN ('ALLOCATED', 'WITHHELD', 'RELEASED', 'DEDUCTED', 'TAKEN_BACK', 'WITHDRAWN', 'OWED')),
     tonnes bigint NOT NULL CONSTRAINT allocation_entry_positive CHECK (tonnes > 0),
-    cause bigint NOT NULL REFERENCES allocation_plan,
+    cause bigint NOT NULL,
     reference text NOT NULL,
     at timestamptz NOT NULL
 );
 COMMENT ON TABLE allocation_entry IS 'What became of each line; RELEASED and WITHDRAWN say it of a plan that withheld.';
+COMMENT ON COLUMN allocation_entry.account IS 'Of a line of a plan, which refers to the account: once is enough.';
 COMMENT ON COLUMN allocation_entry.cause IS 'The plan whose execution made the entry.';
 CREATE INDEX allocation_entry_by_plan ON allocation_entry (plan, account);
 CREATE INDEX allocation_entry_by_cause ON allocation_entry (cause) WHERE cause <> plan;
-CREATE INDEX allocation_entry_by_account ON allocation_entry (account);
 """
 
 DEDUCTIONS = """
