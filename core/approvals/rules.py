@@ -34,6 +34,9 @@ CANCELLED = "CANCELLED"
 TERMINATED = "TERMINATED"
 STATES = (AWAITING, DELAYED, APPROVED, REJECTED, EXPIRED, WITHDRAWN, CANCELLED, TERMINATED)
 
+EITHER = f"{CHECKER} or {AUTHORITY_CHECKER}"
+"""Decided by the registry's people, or by the authority that answers for the accounts: whoever comes first."""
+
 PROPOSERS = (MAKER, HOLDER, AUTHORITY_MAKER)
 DECIDERS = (CHECKER, HOLDER, AUTHORITY_CHECKER)
 
@@ -185,7 +188,7 @@ def _refuse_person(task: Task | None, caller: Caller, *, provinces: Collection[s
     if task is None:
         return Refused(Reason.TASK_UNKNOWN)
     if not _decides(task, caller, provinces=provinces, as_holder=as_holder):
-        whose = f" of province {' or '.join(sorted(provinces))}" if task.decides == AUTHORITY_CHECKER else ""
+        whose = f" of province {' or '.join(sorted(provinces))}" if AUTHORITY_CHECKER in task.decides else ""
         return Refused(Reason.NOT_PERMITTED, f"Somebody with the role {task.decides}{whose} decides this.")
     if task.proposed_by == caller.name:
         return Refused(Reason.SAME_PERSON)
@@ -195,9 +198,12 @@ def _refuse_person(task: Task | None, caller: Caller, *, provinces: Collection[s
 def _decides(task: Task, caller: Caller, *, provinces: Collection[str], as_holder: bool) -> bool:
     if task.decides == HOLDER:
         return as_holder or CHECKER in caller.roles
-    if task.decides not in caller.roles:
+    if task.decides == EITHER and CHECKER in caller.roles:
+        return True
+    role = AUTHORITY_CHECKER if task.decides == EITHER else task.decides
+    if role not in caller.roles:
         return False
-    if task.decides != AUTHORITY_CHECKER or caller.province is None:
+    if role != AUTHORITY_CHECKER or caller.province is None:
         return True
     return bool(task.accounts) and set(provinces) == {caller.province}
 

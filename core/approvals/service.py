@@ -18,6 +18,7 @@ from core.approvals.rules import (
     CANCELLED,
     CHECKER,
     DELAYED,
+    EITHER,
     EXPIRED,
     HOLDER,
     REJECTED,
@@ -67,8 +68,8 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
     """Keep a proposal that the calling service has checked; the answer is the task, not yet done.
 
     ``accounts`` are those concerned, the one acted for first. ``decided_by`` is CHECKER, AUTHORITY_CHECKER (of the
-    province of all accounts, or of the ministry) or HOLDER (a checker of the first account, or the registry's).
-    Approved before ``not_before``, the task waits as DELAYED and is carried out when it is due.
+    province of all accounts, or of the ministry), EITHER of them, or HOLDER (a checker of the first account, or the
+    registry's). Approved before ``not_before``, the task waits as DELAYED and is carried out when it is due.
     """
     now = clock.now(connection)
     task = Task(
@@ -281,7 +282,7 @@ def _standing(connection: Connection, caller: Caller, task: Task | None, rights:
     """Look up what decides whether the caller may decide: whose firms these are, and what he may do for them."""
     if task is None or not task.accounts:
         return {}
-    if task.decides == AUTHORITY_CHECKER:
+    if task.decides in (AUTHORITY_CHECKER, EITHER):
         day = market_day(clock.now(connection))
         return {"provinces": store.provinces(connection, task.accounts, day=day)}
     if task.decides == HOLDER and HOLDER in caller.roles and rights is not None:

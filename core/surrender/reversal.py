@@ -12,7 +12,7 @@ from core.accounts import store as accounts
 from core.accounts.rights import refuse_right
 from core.accounts.rules import Purpose, refuse_target
 from core.approvals import service as approvals
-from core.approvals.rules import AUTHORITY_CHECKER, CHECKER, Caller, Task
+from core.approvals.rules import AUTHORITY_CHECKER, EITHER, Caller, Task
 from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
@@ -46,7 +46,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload={"surrender": found.id, "reason": reason, **facts},
         subject=found.account,
         accounts=[found.account],
-        decided_by=AUTHORITY_CHECKER if found.authority else CHECKER,
+        decided_by=AUTHORITY_CHECKER if found.authority else EITHER,
     )
 
 

@@ -15,7 +15,7 @@ from core.accounts.rights import refuse_right
 from core.accounts.rules import Purpose, Side, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rehearsal import rehearse
-from core.approvals.rules import AUTHORITY_CHECKER, CHECKER, Caller, Task
+from core.approvals.rules import AUTHORITY_CHECKER, EITHER, Caller, Task
 from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
@@ -77,7 +77,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload=payload,
         subject=application.account,
         accounts=[application.account],
-        decided_by=AUTHORITY_CHECKER if authority else CHECKER,
+        decided_by=AUTHORITY_CHECKER if authority else EITHER,
     )
     kept = Surrender(
         hold,

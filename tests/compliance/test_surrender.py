@@ -77,6 +77,15 @@ def test_without_an_obligation_the_registrys_checker_decides_as_before(world: An
     assert (world.state(firm)["state"], world.state(firm)["missing"]) == ("PART", 20)
 
 
+def test_without_an_obligation_the_firms_authority_may_decide_too(world: Any) -> None:
+    firm = world.firm({"CEA-2019": 100})
+    proposed = world.surrender(firm, 40)
+    assert world.approve(proposed, world.shanghai).reason == Reason.NOT_PERMITTED
+    assert isinstance(world.approve(proposed, world.hubei), Answer)
+    back = reverse(world, str(proposed.body["hold"]))
+    assert isinstance(world.approve(back, world.bob), Answer)
+
+
 def test_with_an_obligation_or_where_the_year_says_so_the_authority_decides(world: Any) -> None:
     firm, other = world.firm({"CEA-2019": 100}), world.firm({"CEA-2019": 100})
     world.verify(firm, 60)
