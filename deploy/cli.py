@@ -22,6 +22,10 @@ from core import cli as core_cli
 from core.cli import records
 from core.settings import settings
 from deploy.demo.cli import demo
+from deploy.operate import accounts as operate_accounts
+from deploy.operate import compliance as operate_compliance
+from deploy.operate import encumbrance as operate_encumbrance
+from deploy.operate import ownership as operate_ownership
 from deploy.playground import lifecycle, screen, tokens
 from deploy.playground.commands import DATABASE
 from deploy.playground.plan import Plan
@@ -39,10 +43,14 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.add_typer(core_cli.day_app, name="day")
+core_cli.account_app.add_typer(operate_accounts.app)
 app.add_typer(core_cli.account_app, name="account")
 app.add_typer(core_cli.ledger_app, name="ledger")
 app.add_typer(core_cli.audit_app, name="audit")
 app.command()(core_cli.reconcile)
+app.add_typer(operate_compliance.app, name="compliance")
+app.add_typer(operate_encumbrance.app, name="encumbrance")
+app.add_typer(operate_ownership.app, name="ownership")
 app.add_typer(chaos_cli.app, name="drill")
 app.add_typer(monitoring_cli.app, name="slo")
 app.add_typer(ha_cli.app, name="ha")

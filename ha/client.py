@@ -121,11 +121,16 @@ class RegistryClient:
         json: Any = None,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
+        content: bytes | None = None,
     ) -> Answer:
-        """Ask once, in as many tries as it takes; a write (anything but GET) needs its key. Raises NoAnswerError."""
+        """Ask once, in as many tries as it takes; a write (anything but GET) needs its key. Raises NoAnswerError.
+
+        ``content`` is a body that is no JSON, a file for instance; its Content-Type is among the headers.
+        """
         if method != "GET" and key is None:
             raise ValueError("a write needs an Idempotency-Key: without one a retry could do it twice")
         begun = time.monotonic()
+        body = jsonlib.dumps(json, ensure_ascii=False).encode() if content is None and json is not None else content
         retries = 0
         try:
             async for attempt in AsyncRetrying(
@@ -137,7 +142,7 @@ class RegistryClient:
                 with attempt:
                     retries = attempt.retry_state.attempt_number - 1
                     left_s = self._within_s - (time.monotonic() - begun)
-                    response = await self._try(method, path, json, _headers(key, headers), left_s)
+                    response = await self._try(method, path, body, _headers(key, headers), left_s)
                     return Answer(
                         response.status_code,
                         _body_of(response),
@@ -149,18 +154,17 @@ class RegistryClient:
             raise NoAnswerError(str(error), retries=retries, elapsed_s=time.monotonic() - begun) from error
         raise AssertionError("tenacity returns or raises")
 
-    async def _try(self, method: str, path: str, body: Any, headers: dict[str, str], left_s: float) -> httpx.Response:
+    async def _try(
+        self, method: str, path: str, body: bytes | None, headers: dict[str, str], left_s: float
+    ) -> httpx.Response:
         at = self._current
         try_s = max(0.05, min(self._try_s, left_s))
         hold_s = int(min(self._hold_s, try_s - (self._try_s - self._hold_s)))
         headers["Authorization"] = f"Bearer {self._token if isinstance(self._token, str) else self._token()}"
         headers["Prefer"] = f"wait={max(0, hold_s)}"
-        content = None if body is None else jsonlib.dumps(body, ensure_ascii=False).encode()
         try:
             async with asyncio.timeout(try_s):  # httpx bounds each read; this bounds the whole try
-                response = await self._http.request(
-                    method, self._addresses[at] + path, content=content, headers=headers
-                )
+                response = await self._http.request(method, self._addresses[at] + path, content=body, headers=headers)
         except (httpx.TransportError, TimeoutError) as error:
             self._leave(at)
             raise _NotDefiniteError(f"{self._addresses[at]}: {type(error).__name__} {error}".rstrip()) from error

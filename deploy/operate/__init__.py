@@ -1,0 +1,1 @@
+"""Commands of the registry's operators: each goes through the HTTP API as somebody, with that somebody's rights."""
