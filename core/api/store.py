@@ -6,9 +6,11 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orjson import Fragment
 from sqlalchemy import Connection, text
 
 from core.api.strict import compact
+from core.db.rows import json_rows
 
 TOMBSTONE = "*"
 """The route of a row that says: no request of this caller under this key was done, and none will be."""
@@ -61,10 +63,9 @@ def load(connection: Connection, pairs: Collection[tuple[str, str]]) -> list[Rec
 
 SAVE = text("""
 INSERT INTO request (caller, route, key, fingerprint, status, body, headers)
-SELECT caller, route, key, fingerprint, status, CAST(body AS json), CAST(headers AS json)
-FROM unnest(CAST(:callers AS text[]), CAST(:routes AS text[]), CAST(:keys AS text[]), CAST(:fingerprints AS bytea[]),
-            CAST(:statuses AS smallint[]), CAST(:bodies AS text[]), CAST(:headers AS text[]))
-     AS fresh (caller, route, key, fingerprint, status, body, headers)
+SELECT caller, route, key, decode(fingerprint, 'hex'), status, coalesce(body, 'null'), headers
+FROM json_to_recordset(CAST(:fresh AS json))
+    AS r (caller text, route text, key text, fingerprint text, status smallint, body json, headers json)
 """)
 
 
@@ -72,16 +73,19 @@ def save(connection: Connection, fresh: Sequence[Recorded]) -> None:
     """Record what became of new requests."""
     if not fresh:
         return
-    columns = {
-        "callers": [row.caller for row in fresh],
-        "routes": [row.route for row in fresh],
-        "keys": [row.key for row in fresh],
-        "fingerprints": [row.fingerprint for row in fresh],
-        "statuses": [row.status for row in fresh],
-        "bodies": [compact(row.body).decode() for row in fresh],
-        "headers": [compact(row.headers).decode() for row in fresh],
-    }
-    connection.execute(SAVE, columns)
+    rows = json_rows(
+        {
+            "caller": row.caller,
+            "route": row.route,
+            "key": row.key,
+            "fingerprint": row.fingerprint.hex(),
+            "status": row.status,
+            "body": Fragment(compact(row.body)),
+            "headers": row.headers,
+        }
+        for row in fresh
+    )
+    connection.execute(SAVE, {"fresh": rows})
 
 
 TOUCH = text("""

@@ -13,6 +13,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from core.db.rows import json_rows
+
 RECORD = text("""
 INSERT INTO audit_event (caller, action, subject, detail) VALUES (:caller, :action, :subject, CAST(:detail AS jsonb))
 """)
@@ -125,9 +127,9 @@ def page(connection: Connection, *, subject: str | None, after: tuple[int, int],
 
 RECORD_ALL = text("""
 INSERT INTO audit_event (caller, action, subject, detail)
-SELECT caller, action, subject, CAST(detail AS jsonb)
-FROM unnest(CAST(:callers AS text[]), CAST(:actions AS text[]), CAST(:subjects AS text[]), CAST(:details AS text[]))
-    WITH ORDINALITY AS e (caller, action, subject, detail, n) ORDER BY n
+SELECT caller, action, subject, detail
+FROM json_to_recordset(CAST(:deeds AS json)) AS e (n integer, caller text, action text, subject text, detail jsonb)
+ORDER BY n
 """)
 
 
@@ -145,10 +147,8 @@ def record_all(connection: Connection, events: Sequence[Deed]) -> None:
     """Note many events in their order, in one statement."""
     if not events:
         return
-    columns = {
-        "callers": [event.caller for event in events],
-        "actions": [event.action for event in events],
-        "subjects": [event.subject for event in events],
-        "details": [json.dumps(event.detail, ensure_ascii=False) for event in events],
-    }
-    connection.execute(RECORD_ALL, columns)
+    deeds = json_rows(
+        {"n": n, "caller": e.caller, "action": e.action, "subject": e.subject, "detail": e.detail}
+        for n, e in enumerate(events)
+    )
+    connection.execute(RECORD_ALL, {"deeds": deeds})

@@ -8,6 +8,7 @@ from datetime import date
 
 from sqlalchemy import Connection, text
 
+from core.db.rows import json_rows
 from core.db.transaction import driver_of
 from core.ledger import chain
 from core.ledger.rules import (
@@ -27,7 +28,7 @@ from core.refusals import Reason, Refused, RefusedError
 CREATE_PLACES = text("""
 INSERT INTO ledger_account (owner, asset, bucket, overdraft)
 SELECT owner, asset, bucket, bucket = 'system' AND owner = CASE asset WHEN :cash THEN :bank ELSE :issuance END
-FROM unnest(CAST(:owners AS text[]), CAST(:assets AS text[]), CAST(:buckets AS text[])) AS p (owner, asset, bucket)
+FROM json_to_recordset(CAST(:places AS json)) AS p (owner text, asset text, bucket text)
 ORDER BY owner, asset, bucket
 ON CONFLICT (owner, asset, bucket) DO NOTHING
 """)
@@ -35,23 +36,22 @@ ON CONFLICT (owner, asset, bucket) DO NOTHING
 # NO KEY: a transfer's foreign keys share-lock their ledger accounts, and need not wait for a balance to change.
 LOCK_PLACES = text("""
 SELECT a.id, a.owner, a.asset, a.bucket, a.balance
-FROM unnest(CAST(:owners AS text[]), CAST(:assets AS text[]), CAST(:buckets AS text[])) AS p (owner, asset, bucket)
+FROM json_to_recordset(CAST(:places AS json)) AS p (owner text, asset text, bucket text)
 JOIN ledger_account a USING (owner, asset, bucket)
 ORDER BY a.id FOR NO KEY UPDATE OF a
 """)
 
 CHANGE_BALANCES = text("""
 UPDATE ledger_account a SET balance = a.balance + n.delta
-FROM unnest(CAST(:ids AS bigint[]), CAST(:deltas AS bigint[])) AS n (id, delta) WHERE a.id = n.id
+FROM json_to_recordset(CAST(:changes AS json)) AS n (id bigint, delta bigint) WHERE a.id = n.id
 """)
 
 INSERT_TRANSFERS = text("""
 WITH fresh AS MATERIALIZED (SELECT nextval('batch_number') AS batch)
 INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, reverses, market_day)
 SELECT id, (SELECT batch FROM fresh), position, debit, credit, asset, amount, type, reference, reverses, :market_day
-FROM unnest(CAST(:ids AS text[]), CAST(:debits AS bigint[]), CAST(:credits AS bigint[]), CAST(:assets AS text[]),
-            CAST(:amounts AS bigint[]), CAST(:types AS text[]), CAST(:references AS text[]), CAST(:reverses AS text[]))
-    WITH ORDINALITY AS t (id, debit, credit, asset, amount, type, reference, reverses, position)
+FROM json_to_recordset(CAST(:transfers AS json)) AS t (id text, position integer, debit bigint, credit bigint,
+    asset text, amount bigint, type text, reference text, reverses text)
 """)
 
 STAGE = text("""
@@ -208,19 +208,23 @@ def book(connection: Connection, transfers: Sequence[Transfer], ids: Mapping[Pla
     deltas = net(transfers)
     moved = sorted((ids[place], delta) for place, delta in deltas.items() if delta)
     if moved:
-        change = {"ids": [number for number, _ in moved], "deltas": [delta for _, delta in moved]}
-        connection.execute(CHANGE_BALANCES, change)
-    rows = {
-        "ids": [t.id for t in transfers],
-        "debits": [ids[t.debit] for t in transfers],
-        "credits": [ids[t.credit] for t in transfers],
-        "assets": [t.debit.asset for t in transfers],
-        "amounts": [t.amount for t in transfers],
-        "types": [t.type for t in transfers],
-        "references": [t.reference for t in transfers],
-        "reverses": [t.reverses for t in transfers],
-    }
-    connection.execute(INSERT_TRANSFERS, rows | {"market_day": market_day})
+        changes = json_rows({"id": number, "delta": delta} for number, delta in moved)
+        connection.execute(CHANGE_BALANCES, {"changes": changes})
+    booked = json_rows(
+        {
+            "id": t.id,
+            "position": position,
+            "debit": ids[t.debit],
+            "credit": ids[t.credit],
+            "asset": t.debit.asset,
+            "amount": t.amount,
+            "type": t.type,
+            "reference": t.reference,
+            "reverses": t.reverses,
+        }
+        for position, t in enumerate(transfers, start=1)
+    )
+    connection.execute(INSERT_TRANSFERS, {"transfers": booked, "market_day": market_day})
     chain.extend(connection, transfers, market_day)
 
 
@@ -293,25 +297,18 @@ def lock_balances(connection: Connection, places: Sequence[Place], *, create: bo
 
 def lock(connection: Connection, places: Iterable[Place], *, create: bool) -> dict[Place, tuple[int, int]]:
     """Lock those ledger accounts that exist, in the order of their ids; return the id and balance of each."""
-    names = _columns(sorted(set(places), key=lambda p: (p.owner, p.asset, p.bucket)))
+    asked = set(places)
+    names = {"places": json_rows({"owner": p.owner, "asset": p.asset, "bucket": p.bucket} for p in asked)}
     found = _locked(connection, names)
-    if create and len(found) < len(names["owners"]):
+    if create and len(found) < len(asked):
         connection.execute(CREATE_PLACES, names | _counter_accounts())
         found = _locked(connection, names)
     return found
 
 
-def _locked(connection: Connection, names: dict[str, list[str]]) -> dict[Place, tuple[int, int]]:
+def _locked(connection: Connection, names: dict[str, str]) -> dict[Place, tuple[int, int]]:
     rows = connection.execute(LOCK_PLACES, names)
     return {Place(owner, asset, bucket): (number, balance) for number, owner, asset, bucket, balance in rows}
-
-
-def _columns(places: Sequence[Place]) -> dict[str, list[str]]:
-    return {
-        "owners": [p.owner for p in places],
-        "assets": [p.asset for p in places],
-        "buckets": [p.bucket for p in places],
-    }
 
 
 def _counter_accounts() -> dict[str, str]:
