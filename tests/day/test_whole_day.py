@@ -22,6 +22,7 @@ from core.db.engine import write_engine
 from core.ledger import store as ledger
 from core.quantities import Vintage
 from core.reconciliation import store as reconciliation
+from core.reconciliation.breaks import store as breaks
 from core.refusals import Answer
 from core.reports import service as reports
 from core.settlement import store as settlement_store
@@ -65,6 +66,10 @@ def test_every_arrow_leaves_one_event_and_the_proofs_hold_at_the_end(market: Any
     assert [event["state"] for event in events] == list(COURSE)
     assert [event["state_before"] for event in events] == [None, *COURSE[:-1]]
     assert market.read(reconciliation.differences) == []
+    assert [(run.cause, run.breaks) for run in market.read(lambda c: breaks.runs(c, after=0, limit=9))] == [
+        ("seal", 0),
+        ("report", 0),
+    ]
     assert market.read(settlement_store.in_transit) == []
     assert set(market.read(ledger.imbalance).values()) == {0}
     assert market.read(ledger.verify_chain) == []
