@@ -47,7 +47,7 @@ class Commands:
         match service.kind:
             case "api" | "intake" | "settle" as kind:
                 return Command(_python("core", kind), self._core(service))
-            case "exchange" | "bank" as kind:
+            case "exchange" | "bank" | "ccer" as kind:
                 return Command(_python("chaos.simulators", kind), self._simulator(service))
             case "probe":
                 return Command(_python("monitoring", "probe"), self._probe(service))
@@ -159,6 +159,7 @@ class Commands:
             **({"REGISTRY_SEALING_KEY": str(self.state.sealing_key)} if service.kind == "settle" else {}),
             "REGISTRY_LINES": json.dumps(lines),
             "REGISTRY_BANKS": json.dumps({places.BANK_CODE: self._bank_url}),
+            "REGISTRY_CCER": self._ccer_url,
             "REGISTRY_PLAYGROUND": "true",
         }
 
@@ -181,6 +182,8 @@ class Commands:
                 "REGISTRY_SIM_API": self._api_endpoints,
                 "REGISTRY_SIM_TOKEN_PATH": str(self.state.token(BANK)),
             }
+        if service.kind == "ccer":
+            return given | {"REGISTRY_SIM_LISTEN": f"{host}:{port}"}
         gateways = {}
         for line in places.LINES:
             at = self.plan.gateway(line)
@@ -195,6 +198,10 @@ class Commands:
     @property
     def _bank_url(self) -> str:
         return f"http://{self.plan.address('bank-1')}:{places.BANK_HTTP}"
+
+    @property
+    def _ccer_url(self) -> str:
+        return f"http://{self.plan.address('ccer-1')}:{places.CCER_HTTP}"
 
 
 def _python(module: str, *arguments: str) -> list[str]:

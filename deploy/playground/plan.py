@@ -20,7 +20,7 @@ BANK_CODE = "B001"
 POSTGRES, PATRONI, ETCD_CLIENT, ETCD_PEER, API = 5432, 8008, 2379, 2380, 8000
 WRITE, READ, HTTP, HAPROXY_STATS = 5000, 5001, 8080, 8404
 INTAKE_METRICS, SETTLE_METRICS, PROBE_METRICS = 9102, 9103, 9101
-FIX, FILES, EXCHANGE_CONTROL, BANK_HTTP = 9001, 8080, 8090, 8080
+FIX, FILES, EXCHANGE_CONTROL, BANK_HTTP, CCER_HTTP = 9001, 8080, 8090, 8080, 8080
 TOXIPROXY, PROMETHEUS, ALERTMANAGER, RUNNER = 8474, 9090, 9093, 7070
 
 AFTER_DATABASE = frozenset({"api", "intake", "settle", "probe"})
@@ -71,6 +71,7 @@ _NODES = (
     ("witness-1", "witness", (3, 1), ("etcd", "keeper")),
     ("exchange-1", "outside", (4, 1), ("exchange",)),
     ("bank-1", "outside", (5, 1), ("bank",)),
+    ("ccer-1", "outside", (6, 1), ("ccer",)),
     ("outside-1", "outside", (9, 1), ("toxiproxy", "prometheus", "alertmanager", "probe")),
 )
 _GATEWAYS = {"A": (4, 1), "B": (4, 2)}
@@ -131,6 +132,7 @@ class Plan:
             "settle": (SETTLE_METRICS,),
             "exchange": (EXCHANGE_CONTROL,),
             "bank": (BANK_HTTP,),
+            "ccer": (CCER_HTTP,),
             "toxiproxy": (TOXIPROXY,),
             "prometheus": (PROMETHEUS,),
             "alertmanager": (ALERTMANAGER,),
