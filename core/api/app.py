@@ -182,7 +182,7 @@ WRITE_PROBLEMS = {
     "500": "A fault of the registry; nothing was done.",
     "503": "No primary in time (it may have been done: repeat under the same key), or too busy.",
 }
-READ_PROBLEMS = {code: WRITE_PROBLEMS[code] for code in ("401", "404", "422")} | {
+READ_PROBLEMS = {code: WRITE_PROBLEMS[code] for code in ("401", "403", "404", "422")} | {
     "503": "No primary in time, or a read that is too long."
 }
 
