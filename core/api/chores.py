@@ -16,7 +16,7 @@ from core.day import worker
 from core.day.chores import Chore
 from core.emissions.obligations import service as obligations
 from core.encumbrance import keeping
-from core.ledger import holds
+from core.ledger import chain, holds
 from core.offset import link
 from core.offset.wire import OffsetRegistry
 from core.ownership import successions
@@ -68,6 +68,14 @@ def _close_account(connection: Connection, caller: Caller, number: str) -> bool:
     return successions.close(connection, caller, number)
 
 
+def _loose_batches(connection: Connection) -> Sequence[str]:
+    return ["ledger"] if chain.is_loose(connection) else []
+
+
+def _link(connection: Connection, _caller: Caller, _item: str) -> int:
+    return chain.link_loose(connection)
+
+
 CHORES = (
     Chore("task", approvals.due, _settle_task),
     Chore("hold", _over, _expire_hold),
@@ -76,6 +84,7 @@ CHORES = (
     Chore("freeze", keeping.due, _keep_freeze),
     Chore("closing", successions.closings, _close_account),
     Chore("audit", _loose, _seal),
+    Chore("chain", _loose_batches, _link),
 )
 
 

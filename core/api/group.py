@@ -74,10 +74,10 @@ def _runs(group: Sequence[Write | Inquiry], book: _Book) -> list[list[Write | In
     keys: set[tuple[str, str]] = set()
     together: object = None
     for item in group:
-        own = item.run_all if isinstance(item, Write) and not book.knows(item) else None
-        if own is None or own is not together or (item.caller, item.key) in keys:
+        is_new = not book.knows(item) and (item.caller, item.key) not in keys
+        own = item.run_all if isinstance(item, Write) and is_new else None
+        if own is None or own is not together:
             runs.append([])
-            keys.clear()
         runs[-1].append(item)
         keys.add((item.caller, item.key))
         together = own

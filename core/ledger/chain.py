@@ -8,11 +8,14 @@ from datetime import date
 
 from sqlalchemy import Connection, text
 
-from core.ledger.canonical import line_of, rows_hash
+from core.db.rows import json_rows
+from core.ledger.canonical import NOTHING, chained, line_of, rows_hash
 from core.ledger.rules import Transfer
 
 PAGE = 1000
 """Batches looked at in one statement."""
+LINKS_MAX = 20_000
+"""Loose batches linked in one transaction: under half a second."""
 
 Watch = Callable[[int, int], None]
 """Is told how many of how many batches are done."""
@@ -68,10 +71,30 @@ WHERE b.seq IS NULL OR b.transfers <> coalesce(e.transfers, 0) OR e.last <> b.tr
 ORDER BY number
 """)
 
+# A batch that is loose waits for its link, openly; one that nobody knows of is stray, and so is one that is both.
 STRAY = text("""
 SELECT seq FROM ledger_batch WHERE seq < 1 OR seq >= (SELECT next FROM counter WHERE name = 'batch')
-UNION SELECT batch FROM transfer t WHERE NOT EXISTS (SELECT FROM ledger_batch b WHERE b.batch = t.batch)
+UNION SELECT batch FROM transfer t
+      WHERE (SELECT count(*) FROM ledger_batch b WHERE b.batch = t.batch)
+          + (SELECT count(*) FROM ledger_loose l WHERE l.batch = t.batch) <> 1
+UNION SELECT batch FROM ledger_loose l WHERE NOT EXISTS (SELECT FROM transfer t WHERE t.batch = l.batch)
 """)
+
+# Whoever has the counter is the only one who links; each batch is of one transfer.
+HOLD_COUNTER = text("SELECT next FROM counter WHERE name = 'batch' FOR NO KEY UPDATE")
+TAKE_LOOSE = text("""
+WITH taken AS (
+    DELETE FROM ledger_loose WHERE batch IN (SELECT batch FROM ledger_loose ORDER BY batch LIMIT :limit)
+    RETURNING batch, market_day)
+SELECT t.batch, t.market_day, l.line FROM taken t JOIN chain_line l USING (batch) ORDER BY t.batch
+""")
+LINK = text("""
+INSERT INTO ledger_batch (seq, batch, market_day, transfers, form, hash)
+SELECT seq, batch, market_day, 1, 2, decode(hash, 'hex')
+FROM json_to_recordset(CAST(:links AS json)) AS l (seq bigint, batch bigint, market_day date, hash text) ORDER BY seq
+""")
+COUNT_LINKS = text("UPDATE counter SET next = next + :count WHERE name = 'batch'")
+IS_LOOSE = text("SELECT EXISTS (SELECT FROM ledger_loose)")
 
 HEADS = text("""
 SELECT seq, batch, form, market_day, transfers, hash FROM ledger_batch WHERE seq BETWEEN :first AND :last ORDER BY seq
@@ -104,6 +127,28 @@ def extend_by_rows(connection: Connection, market_day: date) -> None:
     """Append the batch that was just inserted, however long: what is hashed is what stands in the tables."""
     taken = connection.execute(TAKE_SEQ).mappings().one()
     connection.execute(EXTEND, {**taken, "market_day": market_day})
+
+
+def is_loose(connection: Connection) -> bool:
+    """Tell whether there are batches to link."""
+    found: bool = connection.execute(IS_LOOSE).scalar_one()
+    return found
+
+
+def link_loose(connection: Connection, limit: int = LINKS_MAX) -> int:
+    """Link transfers that were committed by themselves to the chain, in the order of their batches; return how many."""
+    seq: int = connection.execute(HOLD_COUNTER).scalar_one()
+    loose = connection.execute(TAKE_LOOSE, {"limit": limit}).all()
+    if not loose:
+        return 0
+    before = hash_of(connection, seq - 1) or NOTHING
+    links = []
+    for number, (batch, market_day, line) in enumerate(loose, start=seq):
+        before = chained(before, rows_hash([bytes(line)]))
+        links.append({"seq": number, "batch": batch, "market_day": market_day, "hash": before.hex()})
+    connection.execute(LINK, {"links": json_rows(links)})
+    connection.execute(COUNT_LINKS, {"count": len(links)})
+    return len(links)
 
 
 def length(connection: Connection) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection, RowMapping, text
 
+from core.ledger import chain
 from core.ledger.canonical import NOTHING, Seal
 from core.ledger.keys import SealingKey, is_signed, name_of_key
 
@@ -50,6 +51,8 @@ def seal_day(connection: Connection, day: date, key: SealingKey | None) -> Seal:
 
     Without a key the seal is still linked with the one before, but nobody has signed it.
     """
+    while chain.link_loose(connection):
+        pass
     last_seq: int = connection.execute(HOLD_CHAIN).scalar_one()
     found = find(connection, day)
     if found is not None:

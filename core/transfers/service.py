@@ -96,7 +96,7 @@ class _Group:
             return amount
         self._held[giver] = self._held.get(giver, 0) - amount
         self._held[taker] = self._held.get(taker, 0) + amount
-        number = _new_id()
+        number = new_id()
         done = {
             "id": number,
             "from_account": order.giver,
@@ -149,7 +149,7 @@ def _moves(transfers: Sequence[Transfer]) -> list[units.Move]:
     ]
 
 
-def _new_id() -> str:
-    """Make a UUID of version 7: ids that grow with time keep the index's newest pages warm."""
+def new_id() -> str:
+    """Name a transfer: make a UUID of version 7: ids that grow with time keep the index's newest pages warm."""
     random = uuid4().int & ((1 << 76) - 1)
     return str(UUID(int=(time.time_ns() // 10**6) << 80 | 7 << 76 | random))
