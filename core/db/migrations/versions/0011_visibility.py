@@ -90,6 +90,7 @@ BY_CONDITION = {
     " OR cardinality(t.accounts) = 2 AND t.accounts[1] IN (SELECT number FROM province.own)",
     "task_decision": "t.task IN (SELECT id FROM province.task)",
     "transfer": "t.debit IN (SELECT place FROM province.own) OR t.credit IN (SELECT place FROM province.own)",
+    "ledger_hold": "t.source IN (SELECT place FROM province.own)",
     "encumbrance_event": "t.encumbrance IN (SELECT number FROM province.encumbrance)",
     "unit_move": "t.giver IN (SELECT number FROM province.own) OR t.taker IN (SELECT number FROM province.own)",
     "allocation_deduction_use": "t.deduction IN (SELECT id FROM province.allocation_deduction)",
@@ -99,7 +100,6 @@ BY_CONDITION = {
 
 PUBLIC = (
     "business_clock",
-    "market_day",
     "market_day_product",
     "daily_report",
     "unit_issue",
@@ -112,13 +112,20 @@ PUBLIC = (
     "parameter_frozen",
     "calendar_exception",
     "compliance_year",
+    "compliance_deadline",
     "carry_over_rule",
+    "ccer_project",
 )
 """Tables that say nothing of a single firm."""
 
 
-# A plan of many provinces has sums of its own for each.
-PLANS = """
+# A plan of many provinces has sums of its own for each; what is broken on a day names firms of other provinces.
+OF_ITS_OWN = ("allocation_plan", "market_day")
+OWN_VIEWS = """
+CREATE VIEW province.market_day AS
+SELECT day, state, cumulative_t, cumulative_fen, NULL::jsonb AS seal, '[]'::jsonb AS breaks, changed_at
+FROM registry.market_day;
+GRANT SELECT ON province.market_day TO registry_province;
 CREATE VIEW province.allocation_plan AS
 SELECT p.number, p.product, p.name, p.kind, p.share_percent, p.follows, p.province, own.lines, own.tonnes, p.state,
        p.proposed_by, p.proposed_at, p.task, p.executed_at, p.market_day
@@ -128,6 +135,15 @@ CROSS JOIN LATERAL (SELECT count(*)::integer AS lines, coalesce(sum(l.tonnes), 0
 WHERE own.lines > 0;
 GRANT SELECT ON province.allocation_plan TO registry_province;
 """
+
+
+HIDDEN = (
+    "account_province_now", "account_trading", "alembic_version", "audit_event", "audit_line", "audit_link",
+    "bank_notice", "beat", "chain_line", "confirmation", "counter", "effective_trade", "intake", "ledger_loose",
+    "link_event", "market_day_event", "obligation", "outbox", "reconciliation_break", "reconciliation_break_event",
+    "reconciliation_run", "request", "trade", "trade_quarantine", "transfer_line",
+)  # fmt: skip
+"""A province has no business with these; a read that asks for one is refused."""
 
 
 def _show(table: str, condition: str) -> None:
@@ -148,4 +164,4 @@ def upgrade() -> None:
         _show(table, condition)
     for table in PUBLIC:
         _show(table, "true")
-    run(PLANS)
+    run(OWN_VIEWS)
