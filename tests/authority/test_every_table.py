@@ -1,4 +1,4 @@
-"""Every table and view of the registry is shown to a province cut to its firms, shown whole, or hidden: and each is said."""
+"""Every table is shown to a province cut to its firms, shown whole, or hidden: and of each it is said which."""
 
 from __future__ import annotations
 
