@@ -7,11 +7,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any
-from urllib.parse import urlencode
 
 import typer
 
-from deploy.operate.session import Api, As, AsJson, Key, Token, echo, session, show, show_rows, stop
+from deploy.operate import screen
+from deploy.operate.session import Api, As, AsJson, Key, Token, session, show, stop
 
 app = typer.Typer(no_args_is_help=True, help="The market's rules: products, modes, limits, hours, calendar, caps.")
 
@@ -26,31 +26,10 @@ def show_rules(day: Date, *, who: As = "auditor", api: Api = None, token: Token 
         rules = registry.get(f"/v1/market-rules/{day:%Y-%m-%d}")
     limits = rules.pop("limits")
     if as_json:
-        return echo(rules | {"limits": limits})
-    show(rules, as_json=False)
-    return _show_limits(limits)
-
-
-@app.command("list")
-def list_parameters(
-    *,
-    kind: str = "",
-    day: Annotated[str, typer.Option(help="only what is in force on it")] = "",
-    after: str = "",
-    limit: int = 100,
-    who: As = "auditor",
-    api: Api = None,
-    token: Token = "",
-    as_json: AsJson = False,
-) -> None:
-    """List every version of every parameter, with the two people who decided it."""
-    asked = {name: value for name, value in (("kind", kind), ("day", day), ("after", after)) if value}
-    with session(who, api, token) as registry:
-        body = registry.get(f"/v1/parameters?{urlencode(asked | {'limit': limit})}")
-    columns = ("kind", "name", "version", "value", "effective_from", "in_force", "proposed_by", "decided_by")
-    show_rows(body["parameters"], columns, body=body, as_json=as_json)
-    if body["next"] and not as_json:
-        typer.echo(f"more: --after {body['next']}", err=True)
+        screen.echo(rules | {"limits": limits})
+    else:
+        screen.record(rules)
+        _show_limits(limits)
 
 
 @app.command("set")
@@ -115,7 +94,7 @@ def _send(  # the options of a command
 def _show_foreseen(seen: Mapping[str, Any]) -> None:
     """Show what changes would do, as far as it differs from what is."""
     columns = ("kind", "name", "effective_from", "value_before", "value")
-    show_rows(seen["changes"], columns, body=seen, as_json=False)
+    screen.rows(seen["changes"], columns)
     for day in seen["days"]:
         typer.echo(
             f"On {day['day']}: products that come {day['products']['added'] or 'none'}, go "
@@ -128,7 +107,7 @@ def _show_foreseen(seen: Mapping[str, Any]) -> None:
         typer.echo(f"  then {', '.join(days['then'])}")
     trades = seen["trades"]
     if trades is not None:
-        show_rows(trades["refused_then"], ("code", "sentence", "trades", "tonnes"), body=trades, as_json=False)
+        screen.rows(trades["refused_then"], ("code", "sentence", "trades", "tonnes"))
         typer.echo(f"Of the trades of {trades['day']}, {trades['accepted']} would be accepted again.")
 
 
@@ -147,4 +126,4 @@ def _differences(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> l
 def _show_limits(limits: list[dict[str, Any]]) -> None:
     columns = ["product", "mode", "previous_close_fen", "low_fen", "high_fen"]
     columns += ["low_before", "high_before"] if any("low_before" in one for one in limits) else []
-    show_rows(limits, columns, body=limits, as_json=False)
+    screen.rows(limits, columns)
