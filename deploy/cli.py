@@ -21,11 +21,12 @@ from chaos.session import Target
 from core import cli as core_cli
 from core.cli import records
 from core.settings import settings
+from deploy.bench.cli import bench
 from deploy.demo.cli import demo
 from deploy.operate import accounts as operate_accounts
-from deploy.operate import compliance as operate_compliance
-from deploy.operate import encumbrance as operate_encumbrance
+from deploy.operate import command
 from deploy.operate import ownership as operate_ownership
+from deploy.operate import parameters as operate_parameters
 from deploy.playground import lifecycle, screen, tokens
 from deploy.playground.commands import DATABASE
 from deploy.playground.plan import Plan
@@ -37,20 +38,26 @@ from monitoring import cli as monitoring_cli
 
 app = typer.Typer(
     help="The carbon allowance registry: run it, break it, prove it.",
+    cls=command.Root,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
 )
 app.command()(demo)
-app.add_typer(core_cli.day_app, name="day")
+app.command()(bench)
 core_cli.account_app.add_typer(operate_accounts.app)
-app.add_typer(core_cli.account_app, name="account")
+command.join(
+    app,
+    {
+        "account": core_cli.account_app,
+        "audit": core_cli.audit_app,
+        "day": core_cli.day_app,
+        "ownership": operate_ownership.app,
+        "rules": operate_parameters.app,
+    },
+)
 app.add_typer(core_cli.ledger_app, name="ledger")
-app.add_typer(core_cli.audit_app, name="audit")
 app.command()(core_cli.reconcile)
-app.add_typer(operate_compliance.app, name="compliance")
-app.add_typer(operate_encumbrance.app, name="encumbrance")
-app.add_typer(operate_ownership.app, name="ownership")
 app.add_typer(chaos_cli.app, name="drill")
 app.add_typer(monitoring_cli.app, name="slo")
 app.add_typer(ha_cli.app, name="ha")
