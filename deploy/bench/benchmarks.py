@@ -9,6 +9,8 @@ from random import Random
 from deploy.bench.ground import Ground
 from deploy.bench.results import Row
 
+HISTORY = 10_000_000
+
 Say = Callable[[str], None]
 
 
@@ -18,7 +20,7 @@ class Plan:
 
     seconds: float = 15.0
     seed: int = 0
-    history: int = 10_000_000
+    history: int = HISTORY
     """Transfers that are there already when balances are read."""
 
     @property

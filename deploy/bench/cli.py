@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 
 from deploy.bench import balance, bulk, transfers, transfers_sql
-from deploy.bench.benchmarks import Benchmark, Plan
+from deploy.bench.benchmarks import HISTORY, Benchmark, Plan
 from deploy.bench.ground import BenchError, Ground
 from deploy.bench.results import RESULTS, Row, all_met, merge, table
 from deploy.playground.lifecycle import StartFailedError, open_playground
@@ -23,22 +23,21 @@ BENCHMARKS: tuple[Benchmark, ...] = (
     bulk.BENCHMARK,
     balance.BENCHMARK,
 )
+NAMES = ", ".join(one.name for one in BENCHMARKS)
 CANNOT = (BenchError, CannotStartError, StartFailedError, NoPlaygroundError, ControlRefusedError, OSError)
 
 
 def bench(
-    name: str | None = typer.Argument(None, help=f"One of: {', '.join(one.name for one in BENCHMARKS)}. All without."),
+    name: str | None = typer.Argument(None, help=f"One of: {NAMES}. All without one."),
     as_json: bool = typer.Option(False, "--json", help="The machine-readable form."),
     seconds: float = typer.Option(15.0, min=1.0, max=600.0, help="How long each load runs."),
     seed: int | None = typer.Option(None, help="Repeats an earlier run's choice of accounts."),
-    history: int = typer.Option(Plan.history, min=1, help="`balance`: transfers that are there before it is read."),
+    history: int = typer.Option(HISTORY, min=1, help="`balance`: transfers that are there before it is read."),
 ) -> None:
     """Measure the registry on a real cluster, each figure beside a reference of the same run."""
     chosen = [one for one in BENCHMARKS if name in {None, one.name}]
     if not chosen:
-        typer.echo(
-            f"registry bench: no benchmark {name}; there are {', '.join(one.name for one in BENCHMARKS)}", err=True
-        )
+        typer.echo(f"registry bench: no benchmark {name}; there are {NAMES}", err=True)
         raise typer.Exit(2)
     plan = Plan(seconds, random.SystemRandom().randrange(1, 100_000) if seed is None else seed, history)
     try:
@@ -60,7 +59,7 @@ def bench(
 def _measure(chosen: list[Benchmark], plan: Plan) -> list[Row]:
     found: list[Row] = []
     console = Console(stderr=True)
-    with console.status("a cluster to measure") as status, open_playground(say=lambda line: console.print(line)):
+    with console.status("a cluster to measure") as status, open_playground(say=console.print):
         ground = Ground.running()
         for one in chosen:
 

@@ -15,6 +15,7 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -151,7 +152,7 @@ async def _call_all(load: Load) -> Seen:
         at = urlsplit(load.urls[number % len(load.urls)])
         over: asyncio.Future[None] = loop.create_future()
         ends.append(over)
-        await loop.create_connection(lambda over=over: Caller(run, over), at.hostname, at.port)  # type: ignore[misc]
+        await loop.create_connection(partial(Caller, run, over), at.hostname or "", at.port or 80)
     before = _cpu_s()
     async with asyncio.timeout(load.warm_s + load.seconds + GIVE_UP_S):
         await asyncio.gather(*ends)
