@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json as jsonlib
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -56,6 +56,8 @@ class Answer:
     retries: int
     elapsed_s: float
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes = field(default=b"", repr=False)
+    """The body as it came, where it is a file."""
 
     @property
     def ok(self) -> bool:
@@ -121,11 +123,12 @@ class RegistryClient:
         json: Any = None,
         key: str | None = None,
         headers: Mapping[str, str] | None = None,
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
     ) -> Answer:
         """Ask once, in as many tries as it takes; a write (anything but GET) needs its key. Raises NoAnswerError.
 
-        ``content`` is a body that is no JSON, a file for instance; its Content-Type is among the headers.
+        ``content`` is a body that is no JSON, a file for instance; its Content-Type is among the headers. What is given
+        in pieces is asked for anew by each try, and its Content-Length stands there as well.
         """
         if method != "GET" and key is None:
             raise ValueError("a write needs an Idempotency-Key: without one a retry could do it twice")
@@ -149,13 +152,14 @@ class RegistryClient:
                         retries,
                         time.monotonic() - begun,
                         dict(response.headers),
+                        response.content,
                     )
         except _NotDefiniteError as error:
             raise NoAnswerError(str(error), retries=retries, elapsed_s=time.monotonic() - begun) from error
         raise AssertionError("tenacity returns or raises")
 
     async def _try(
-        self, method: str, path: str, body: bytes | None, headers: dict[str, str], left_s: float
+        self, method: str, path: str, body: bytes | AsyncIterable[bytes] | None, headers: dict[str, str], left_s: float
     ) -> httpx.Response:
         at = self._current
         try_s = max(0.05, min(self._try_s, left_s))

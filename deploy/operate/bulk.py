@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 from uuid import uuid4
@@ -15,10 +14,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from core.accounts.files.rules import BYTES_MAX, File, read_file
 from core.refusals import LineError, Reason, Refused
-from deploy.operate.session import REFUSED, Api, As, AsJson, Session, Token, definite, echo, session, show, stop
-from ha.client import Answer
-
-REPORT_COLUMNS = ("line", "column", "code", "sentence")
+from deploy.operate import screen
+from deploy.operate.session import REFUSED, Api, As, AsJson, Key, Token, Wait, definite, echo, session, show, stop
+from deploy.operate.upload import refuse_rows, report_of
+from ha.client import WITHIN_S
 
 
 def open_bulk(  # noqa: PLR0913  # one option for each thing one may wish
@@ -36,26 +35,30 @@ def open_bulk(  # noqa: PLR0913  # one option for each thing one may wish
     who: As = "operator",
     api: Api = None,
     token: Token = "",
+    key: Key = "",
+    wait: Wait = WITHIN_S,
     as_json: AsJson = False,
 ) -> None:
     """Apply for all accounts of a file at once: every one of them or none.
 
-    The same file sent twice is one application: its hash is the key. Exit code 1: refused, and every wrong row is in
-    the report.
+    The same file sent twice is one application: its hash is the key when none is given. Exit code 1: refused, and
+    every wrong row is in the report.
     """
     content = _read(file)
-    report = errors or file.with_name(f"{file.name}.errors.csv")
+    report = errors or report_of(file)
     with _progress() as progress:
         found = _judge(content, encoding, progress)
         if check:
             _end_check(found, report)
             return
         waiting = progress.add_task("sending", total=None)
-        with session(who, api, token) as registry:
-            asked = _send(registry, content, encoding, again=again)
+        with session(who, api, token, within_s=wait) as registry:
+            key = key or f"file-{hashlib.sha256(content).hexdigest()}" + (f"-{uuid4()}" if again else "")
+            headers = {"Content-Type": f"text/csv; charset={encoding}"}
+            asked = registry.ask("POST", "/v1/account-files", content=content, key=key, headers=headers)
             if not asked.ok and isinstance(asked.body, Mapping) and asked.body.get("errors"):
                 progress.stop()
-                _refuse(report, asked.body["errors"])
+                refuse_rows(report, asked.body["errors"], "nothing was opened")
             body = definite(asked)
         progress.update(waiting, description="applied for", total=1, completed=1)
         if approve_as:
@@ -64,6 +67,7 @@ def open_bulk(  # noqa: PLR0913  # one option for each thing one may wish
         echo(body)
     else:
         show({"task": body["id"], "task state": body["state"], **body["file"]}, as_json=False)
+        screen.next_step(body)
 
 
 def _read(file: Path) -> bytes:
@@ -100,36 +104,13 @@ def _judge(content: bytes, encoding: str, progress: Progress) -> File:
 
 def _end_check(found: File, report: Path) -> None:
     if found.errors:
-        _refuse(report, [_row(error) for error in found.errors])
+        refuse_rows(report, [_row(error) for error in found.errors], "nothing was opened")
     typer.echo(f"{len(found.lines)} rows, none wrong by itself; which subjects have accounts the registry knows.")
 
 
 def _row(error: LineError) -> dict[str, Any]:
     said = {"line": error.line, "column": error.column, "code": error.reason.code}
     return said | {"title": error.reason.sentence, "detail": error.detail}
-
-
-def _send(registry: Session, content: bytes, encoding: str, *, again: bool) -> Answer:
-    key = f"file-{hashlib.sha256(content).hexdigest()}" + (f"-{uuid4()}" if again else "")
-    headers = {"Content-Type": f"text/csv; charset={encoding}"}
-    return registry.ask("POST", "/v1/account-files", content=content, key=key, headers=headers)
-
-
-def _refuse(report: Path, errors: Iterable[Mapping[str, Any]]) -> None:
-    """Write every wrong row down and end with exit code 1."""
-    rows = list(errors)
-    try:
-        with report.open("w", encoding="utf-8-sig", newline="") as file:  # spreadsheets look for the mark
-            table = csv.writer(file)
-            table.writerow(REPORT_COLUMNS)
-            for row in rows:
-                sentence = f"{row['title']} {row.get('detail', '')}".strip()
-                table.writerow((row["line"], row.get("column", ""), row["code"], sentence))
-    except OSError as error:
-        stop(f"{report}: {error.strerror}.")
-    lines = len({row["line"] for row in rows})
-    typer.echo(f"{lines} wrong lines, nothing was opened; every one of them is named in {report}.", err=True)
-    raise typer.Exit(REFUSED)
 
 
 def _approve(body: Any, second: str, api: list[str] | None, progress: Progress) -> Any:

@@ -28,7 +28,7 @@ GROUPS = {
 """Every group; those that core has commands in already are joined."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Named:
     """A command: the operation it asks for, and what a person types."""
 
@@ -188,8 +188,8 @@ COMMANDS = (
     ),
     Named("GET /v1/successions/{number}", "ownership", "succession"),
     Named("GET /v1/parameters", "rules", "list"),
-    Named("POST /v1/parameters", "rules", "propose", dry_run="POST /v1/parameters/dry-run"),
-    Named("GET /v1/market-rules/{day}", "rules", "show"),
+    Named("POST /v1/parameters", "rules", "propose", dry_run="POST /v1/parameters/dry-run", by_hand=True),
+    Named("GET /v1/market-rules/{day}", "rules", "show", by_hand=True),
     Named("POST /v1/days", "day", "open", ("day",)),
     Named("GET /v1/days/{day}", "day", "state"),
     Named("GET /v1/days/{day}/report", "day", "clearing"),

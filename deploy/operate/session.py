@@ -3,44 +3,65 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import os
-import sys
-from collections.abc import Iterator, Mapping, Sequence
+import re
+from collections.abc import AsyncIterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Annotated, Any, NoReturn
 from uuid import uuid4
 
 import typer
-from rich.console import Console
-from rich.table import Table
 
+from deploy.operate import screen
 from deploy.playground import tokens
 from deploy.playground.state import State, default_state
 from ha import control
-from ha.client import Answer, NoAnswerError, RegistryClient
+from ha.client import WITHIN_S, Answer, NoAnswerError, RegistryClient
 
 TOKEN_VARIABLE = "REGISTRY_TOKEN"  # noqa: S105  # the name of a variable
+API_VARIABLE = "REGISTRY_API"
+JWT = re.compile(r"eyJ[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 REFUSED, NO_MEANS = 1, 2
 
-As = Annotated[str, typer.Option("--as", help="who acts; in the playground any name has a token")]
+PANEL = "Who, where, how"
+
+As = Annotated[
+    str, typer.Option("--as", help="who acts; in the playground any name has a token", rich_help_panel=PANEL)
+]
 Api = Annotated[
     list[str] | None,
-    typer.Option("--api", help="address of the endpoint, more than once for both sites; else the playground that runs"),
+    typer.Option(
+        "--api",
+        envvar=API_VARIABLE,
+        help="address of the endpoint, more than once for both sites; else the playground that runs",
+        rich_help_panel=PANEL,
+    ),
 ]
 Token = Annotated[
-    str, typer.Option("--token", envvar=TOKEN_VARIABLE, help="bearer token; needed with --api", show_envvar=True)
+    str,
+    typer.Option(
+        "--token",
+        envvar=TOKEN_VARIABLE,
+        help="file with a bearer token, or the token; with --api",
+        rich_help_panel=PANEL,
+    ),
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="the answer as it is")]
-Key = Annotated[str, typer.Option("--key", help="Idempotency-Key; a new one when there is none")]
+AsJson = Annotated[bool, typer.Option("--json", help="the answer as it is", rich_help_panel=PANEL)]
+Key = Annotated[
+    str,
+    typer.Option("--key", help="Idempotency-Key, to repeat a request safely; else a new one", rich_help_panel=PANEL),
+]
+Wait = Annotated[
+    float, typer.Option("--wait", min=1, help="seconds to wait for a definite answer", rich_help_panel=PANEL)
+]
 
 
 class Session:
     """One caller's requests, one after the other."""
 
-    def __init__(self, addresses: Sequence[str], token: str) -> None:
+    def __init__(self, addresses: Sequence[str], token: str, *, within_s: float = WITHIN_S) -> None:
         self._runner = asyncio.Runner()
-        self._client = RegistryClient(addresses, token)
+        self._client = RegistryClient(addresses, token, within_s=within_s)
 
     def close(self) -> None:
         """Give the connections back."""
@@ -54,7 +75,7 @@ class Session:
         *,
         body: Any = None,
         key: str = "",
-        content: bytes | None = None,
+        content: bytes | AsyncIterable[bytes] | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Answer:
         """Return the definite answer; the command ends with exit code 2 when there is none."""
@@ -63,7 +84,11 @@ class Session:
         try:
             return self._runner.run(request)
         except NoAnswerError as error:
-            stop(f"The registry gave no definite answer: {error}. Repeat with --key {named}." if named else str(error))
+            stop(f"The registry gave no definite answer: {error}." + (f" Repeat with --key {named}." if named else ""))
+        except KeyboardInterrupt:
+            stop(
+                "Nobody waits for the answer any more." + (f" To learn it, repeat with --key {named}." if named else "")
+            )
 
     def get(self, path: str) -> Any:
         """Read, or end the command with the registry's words."""
@@ -75,9 +100,10 @@ class Session:
 
 
 @contextmanager
-def session(who: str, api: Sequence[str] | None, token: str) -> Iterator[Session]:
+def session(who: str, api: Sequence[str] | None, token: str, *, within_s: float = WITHIN_S) -> Iterator[Session]:
     """Speak as somebody to the addresses given, else to the playground that runs here."""
     addresses = list(api or [])
+    token = _token_of(token)
     if addresses and not token:
         stop(f"With --api a token is needed: --token or {TOKEN_VARIABLE}.")
     if not addresses:
@@ -87,24 +113,33 @@ def session(who: str, api: Sequence[str] | None, token: str) -> Iterator[Session
         except control.NoPlaygroundError as error:
             stop(f"{error} Start one with `registry up`, or name an endpoint with --api.")
         token = token or tokens.mint(state, who)
-    opened = Session(addresses, token)
+    if wrong := [address for address in addresses if not address.startswith(("http://", "https://"))]:
+        stop(f"--api is an address as http://127.0.0.1:8000; {wrong[0]!r} is none.")
+    opened = Session(addresses, token, within_s=within_s)
     try:
         yield opened
     finally:
         opened.close()
 
 
+def _token_of(said: str) -> str:
+    """Return the token itself, whether it was given or the file that holds it."""
+    if not said or JWT.fullmatch(said):
+        return said
+    try:
+        found = Path(said).read_text(encoding="ascii").strip()
+    except (OSError, ValueError):
+        stop("--token is neither a token nor a file that can be read.")
+    if not JWT.fullmatch(found):
+        stop(f"{said} holds no token.")
+    return found
+
+
 def definite(answer: Answer) -> Any:
     """Return the body of an answer that says yes; else say the refusal and end with exit code 1."""
     if answer.ok:
         return answer.body
-    said = answer.body if isinstance(answer.body, dict) else {}
-    lines = [f"{said.get('code', answer.status)}: {said.get('title', 'refused')} {said.get('detail', '')}".rstrip()]
-    lines += [f"  line {e['line']}: {e['code']} {e['title']} {e['detail']}" for e in said.get("errors", [])[:20]]
-    if said.get("next"):
-        lines.append(f"  {said['next']}")
-    for line in lines:
-        typer.echo(line, err=True)
+    screen.refusal(answer.body, answer.status)
     raise typer.Exit(REFUSED)
 
 
@@ -115,38 +150,16 @@ def stop(sentence: str) -> NoReturn:
 
 
 def show(body: Mapping[str, Any], *, as_json: bool) -> None:
-    """Show one record."""
+    """Show one record, and who has to decide on it."""
     if as_json:
-        return echo(body)
-    table = Table(show_header=False)
-    for name, value in body.items():
-        table.add_row(name, _cell(value))
-    _console().print(table)
-    return None
+        return screen.echo(body)
+    screen.record(body)
+    return screen.next_step(body)
 
 
 def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, body: Any, as_json: bool) -> None:
     """Show records below one another; ``body`` is what the machine-readable side gets."""
-    if as_json:
-        return echo(body)
-    table = Table(*columns)
-    for row in rows:
-        table.add_row(*(_cell(row.get(column)) for column in columns))
-    _console().print(table)
-    return None
+    return screen.echo(body) if as_json else screen.rows(rows, columns)
 
 
-def echo(body: Any) -> None:
-    """Show a body as the JSON it is."""
-    typer.echo(json.dumps(body, ensure_ascii=False, indent=2))
-
-
-def _cell(value: Any) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
-
-
-def _console() -> Console:
-    """Fit the terminal; into a pipe nothing is cut off."""
-    return Console(width=None if sys.stdout.isatty() or "COLUMNS" in os.environ else 200, markup=False)
+echo = screen.echo

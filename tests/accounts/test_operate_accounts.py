@@ -23,7 +23,7 @@ from core.api.app import create_app
 from core.api.auth import Verifier
 from core.bootstrap import build_desk
 from core.settings import Settings
-from deploy.operate import accounts
+from deploy import cli
 
 ISSUER = "https://issuer.invalid"
 ROLES = {"ann": ["maker"], "bob": ["checker"], "ada": ["auditor"]}
@@ -48,7 +48,7 @@ def run(dsn: str, tmp_path: Path) -> Iterator[Run]:
     def one(*words: str, by: str = "ann") -> Result:
         claims = {"sub": by, "roles": ROLES[by], "iss": ISSUER, "exp": int(time.time()) + 600}
         token = jwt.encode(claims, key, algorithm="EdDSA")
-        return CliRunner().invoke(accounts.app, [*words, "--api", address, "--token", token])
+        return CliRunner().invoke(cli.app, ["account", *words, "--api", address, "--token", token])
 
     yield one
     server.should_exit = True
@@ -64,7 +64,7 @@ def body(result: Result, code: int = 0) -> Any:
 def test_an_account_is_applied_for_with_documents_and_reviewed(run: Run, tmp_path: Path) -> None:
     paper = tmp_path / "licence.pdf"
     paper.write_bytes(b"a licence")
-    words = ("Han River Power", "--kind", "E", "--province", "42", "--sector", "power", "--json")
+    words = ("--name", "Han River Power", "--kind", "E", "--province", "42", "--sector", "power", "--json")
     task = body(run("open", *words, "--document", f"licence:L 1:{paper}"))
     number = task["account"]["number"]
     assert task["documents"][0]["reference"] == "L 1"
@@ -84,9 +84,9 @@ def test_a_refusal_says_code_sentence_and_next_step(run: Run) -> None:
 
 def test_what_cannot_be_done_at_all_ends_with_exit_code_2(run: Run, tmp_path: Path, monkeypatch: Any) -> None:
     assert run("open-bulk", str(tmp_path / "missing.csv")).exit_code == 2
-    assert CliRunner().invoke(accounts.app, ["find", "--api", "http://127.0.0.1:1"]).exit_code == 2
+    assert CliRunner().invoke(cli.app, ["account", "find", "--api", "http://127.0.0.1:1"]).exit_code == 2
     monkeypatch.setenv("REGISTRY_PLAYGROUND_STATE", str(tmp_path / "none"))
-    nowhere = CliRunner().invoke(accounts.app, ["find"])
+    nowhere = CliRunner().invoke(cli.app, ["account", "find"])
     assert nowhere.exit_code == 2
     assert "registry up" in nowhere.stderr
 
