@@ -57,6 +57,8 @@ def decide(connection: Connection, group: Sequence[Write | Inquiry]) -> list[Ans
 
 def decide_entered(connection: Connection, group: Sequence[Write | Inquiry]) -> list[Answer]:
     """The same for whoever waited for ``store.enter`` already."""
+    if any(isinstance(item, Inquiry) for item in group):
+        store.exclude_singles(connection)
     book = _Book(store.load(connection, {(item.caller, item.key) for item in group}))
     runs = _runs(group, book)
     places = [place for item in group if isinstance(item, Write) for place in item.places]

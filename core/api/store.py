@@ -32,6 +32,17 @@ class Recorded:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+SINGLES_LOCK = 4_202_107_160_931
+"""Names the advisory lock that transfers with a commit of their own share: ``transfer_plainly`` takes it."""
+
+EXCLUDE = text("SELECT pg_advisory_xact_lock(:singles)")
+
+
+def exclude_singles(connection: Connection) -> None:
+    """Wait until no transfer is being committed by itself: a key that is not seen then was not used."""
+    connection.execute(EXCLUDE, {"singles": SINGLES_LOCK})
+
+
 ENTER = text("""
 SELECT set_config('idle_in_transaction_session_timeout', '5s', true), pg_advisory_xact_lock(:groups)
 """)

@@ -14,8 +14,8 @@ from core.ledger.rules import Transfer
 
 PAGE = 1000
 """Batches looked at in one statement."""
-LINKS_MAX = 20_000
-"""Loose batches linked in one transaction: under half a second."""
+LINKS_MAX = 5_000
+"""Loose batches linked in one transaction, while which nobody else extends the chain: about a tenth of a second."""
 
 Watch = Callable[[int, int], None]
 """Is told how many of how many batches are done."""
@@ -86,7 +86,9 @@ TAKE_LOOSE = text("""
 WITH taken AS (
     DELETE FROM ledger_loose WHERE batch IN (SELECT batch FROM ledger_loose ORDER BY batch LIMIT :limit)
     RETURNING batch, market_day)
-SELECT t.batch, t.market_day, l.line FROM taken t JOIN chain_line l USING (batch) ORDER BY t.batch
+SELECT t.batch, t.market_day, l.line
+FROM taken t, LATERAL (SELECT line FROM chain_line c WHERE c.batch = t.batch OFFSET 0) AS l  -- by index, one by one
+ORDER BY t.batch
 """)
 LINK = text("""
 INSERT INTO ledger_batch (seq, batch, market_day, transfers, form, hash)

@@ -80,14 +80,13 @@ def all_met(rows: Iterable[Row]) -> bool:
 
 
 def table(rows: Sequence[Row]) -> Table:
-    """Show rows as people read them."""
-    shown = Table(title="registry bench", title_justify="left")
-    for column in ("name", "figure", "reference", "ratio", "goal", "met", "setup"):
+    """Show rows as people read them; how they were measured stands below each."""
+    shown = Table(title="registry bench", title_justify="left", show_lines=True)
+    for column in ("name", "figure", "ratio", "goal", "met", "beside, and how"):
         shown.add_column(column, justify="right" if column in {"figure", "ratio"} else "left", overflow="fold")
     for one in rows:
         met = {True: "[green]yes[/]", False: "[red]no[/]", None: "-"}[one.met]
         reference = f"{one.reference.name}: {one.reference.figure:,.2f}"
-        shown.add_row(
-            one.name, f"{one.figure:,.2f} {one.unit}", reference, f"{one.ratio:.2f}", one.goal or "-", met, one.setup
-        )
+        figure = f"{one.figure:,.2f} {one.unit}"
+        shown.add_row(one.name, figure, f"{one.ratio:.2f}", one.goal or "-", met, f"{reference}\n[dim]{one.setup}[/]")
     return shown

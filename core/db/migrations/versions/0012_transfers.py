@@ -74,7 +74,7 @@ DECLARE
     the_batch bigint;
     done json;
 BEGIN
-    PERFORM pg_advisory_xact_lock_shared(4202107160930);  -- no group of the API runs: it may just answer for this key
+    PERFORM pg_advisory_xact_lock_shared(4202107160931);  -- nobody declares keys not done meanwhile
     IF the_giver = the_taker OR the_amount <= 0
         OR EXISTS (SELECT FROM request WHERE caller = the_caller AND key = the_key)
         OR 2 <> (SELECT count(*) FROM account WHERE number IN (the_giver, the_taker) AND number !~ '^S'
@@ -93,15 +93,16 @@ BEGIN
     INSERT INTO request (caller, route, key, fingerprint, status, body)
     VALUES (the_caller, 'POST /v1/transfers', the_key, the_fingerprint, 201, done);
     INSERT INTO audit_event (caller, action, subject, detail) VALUES (the_caller, 'transfer', the_giver, done);
-    the_batch := nextval('batch_number');
-    INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, market_day)
-    VALUES (the_id, the_batch, 1, gives, takes, the_asset, the_amount, 'TRANSFER', the_id, today);
-    INSERT INTO ledger_loose (batch, market_day) VALUES (the_batch, today);
-    -- Last, and in the order of ids: others wait for a balance from here to the commit. The CHECK judges the amount.
+    -- Late, and in the order of ids: others wait for a balance from here to the commit. The CHECK judges the amount.
+    -- Not later than the transfer: its foreign keys would share the rows, which many would then hold at once.
     UPDATE ledger_account SET balance = balance + CASE id WHEN gives THEN -the_amount ELSE the_amount END
     WHERE id = least(gives, takes);
     UPDATE ledger_account SET balance = balance + CASE id WHEN gives THEN -the_amount ELSE the_amount END
     WHERE id = greatest(gives, takes);
+    the_batch := nextval('batch_number');
+    INSERT INTO transfer (id, batch, position, debit, credit, asset, amount, type, reference, market_day)
+    VALUES (the_id, the_batch, 1, gives, takes, the_asset, the_amount, 'TRANSFER', the_id, today);
+    INSERT INTO ledger_loose (batch, market_day) VALUES (the_batch, today);
     IF the_asset <> 'CNY' THEN
         PERFORM move_units_plainly(the_giver, the_taker, right(the_asset, 4)::smallint, the_amount, 'TRANSFER', the_id,
                                    today);
