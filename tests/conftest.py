@@ -22,6 +22,7 @@ from core.clock.rules import market_day
 from core.db.engine import write_engine
 from core.db.migrate import upgrade
 from core.db.prepare import Passwords, prepare
+from core.db.transaction import read
 from core.ledger import store as ledger
 from core.ledger.rules import BANK, ISSUANCE, Transfer, place_of
 from core.quantities import CASH
@@ -108,10 +109,12 @@ def sound() -> Callable[[Connection], None]:
 
 
 @pytest.fixture
-def engine(dsn: str) -> Iterator[Engine]:
-    """The application's engine on the test's own database."""
+def engine(dsn: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
+    """The application's engine on the test's own database, which is sound when the test is over."""
     built = write_engine(dsn, pool_size=20)
     yield built
+    if request.node.get_closest_marker("unsound") is None:
+        read(built, _sound)
     built.dispose()
 
 

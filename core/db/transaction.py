@@ -13,6 +13,7 @@ import psycopg
 from psycopg.errors import Diagnostic
 from sqlalchemy import Connection, Engine
 from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.pool import Pool
 from tenacity import (
     Retrying,
     retry_if_exception,
@@ -28,6 +29,10 @@ T = TypeVar("T")
 
 ATTEMPTS_MAX = 4
 """Serialization failures and deadlocks: a fifth collision in a row is load that a retry cannot cure."""
+
+
+_POOLS = threading.Lock()
+"""Between giving up a pool and returning a connection to it: no pool closes what it gets back after its end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +79,8 @@ def closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> I
 def _opened(engine: Engine, within_s: float) -> Iterator[Connection]:
     """Open a transaction that ends by its deadline, its rollback too: a frozen server answers nothing at all."""
     pool = engine.pool
-    with engine.connect() as connection:
+    connection = engine.connect()
+    try:
         connection.begin()  # so that a COPY on the raw connection is committed too
         with closed_at_deadline(driver_of(connection), within_s):
             try:
@@ -85,8 +91,8 @@ def _opened(engine: Engine, within_s: float) -> Iterator[Connection]:
                 raise
             finally:
                 _roll_back(engine, connection)
-                if engine.pool is not pool:
-                    connection.invalidate()  # a sibling lost the primary meanwhile: no pool would take it back
+    finally:
+        _give_back(engine, connection, pool)
 
 
 def _roll_back(engine: Engine, connection: Connection) -> None:
@@ -100,7 +106,16 @@ def _roll_back(engine: Engine, connection: Connection) -> None:
 
 def _forget(engine: Engine, connection: Connection) -> None:
     connection.invalidate()
-    engine.dispose()  # its siblings talk to the same lost primary
+    with _POOLS:
+        engine.dispose()  # its siblings talk to the same lost primary
+
+
+def _give_back(engine: Engine, connection: Connection, pool: Pool) -> None:
+    """Return the connection; or close it, where another thread has given up the pool that it came from meanwhile."""
+    with _POOLS:
+        if engine.pool is not pool:
+            connection.invalidate()
+        connection.close()
 
 
 def _commit(engine: Engine, connection: Connection) -> Unknown | None:

@@ -18,6 +18,8 @@ from core.ledger.holds import Hold
 from core.ledger.rules import HOLD_BUCKETS
 from core.refusals import Reason, Refused
 
+pytestmark = pytest.mark.unsound  # one accounting alone
+
 DAY = date(2021, 7, 16)
 NOON = datetime(2021, 7, 16, 4, tzinfo=UTC)
 EVENING = NOON + timedelta(hours=6)

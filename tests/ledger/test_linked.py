@@ -15,6 +15,8 @@ from core.ledger.rules import Transfer
 from core.quantities import MAX_AMOUNT
 from core.refusals import Reason, RefusedError
 
+pytestmark = pytest.mark.unsound  # one accounting alone
+
 DAY = date(2021, 7, 16)
 
 

@@ -23,6 +23,8 @@ from core.ledger.rules import Transfer
 from core.quantities import MAX_AMOUNT
 from core.refusals import Reason, Refused, RefusedError
 
+pytestmark = pytest.mark.unsound  # one accounting alone
+
 DAY = date(2021, 7, 16)
 START = datetime(2021, 7, 16, 4, tzinfo=UTC)
 EARLY = START - timedelta(minutes=1)

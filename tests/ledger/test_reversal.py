@@ -15,6 +15,8 @@ from core.ledger import holds, store
 from core.ledger.rules import Transfer
 from core.refusals import Reason, Refused
 
+pytestmark = pytest.mark.unsound  # one accounting alone
+
 DAY = date(2021, 7, 16)
 
 

@@ -19,6 +19,8 @@ from core.quantities import Vintage
 from core.refusals import Answer, Reason, Refused
 from core.units import store as units
 
+pytestmark = pytest.mark.unsound  # one accounting alone
+
 FRIDAY, MONDAY, TUESDAY = "2021-07-16", "2021-07-19", "2021-07-20"
 STEEL = {"open": True, "title": "Steel", "published": "钢铁"}
 LISTED = {"open": True, "least_t": 1, "most_t": 49_999}

@@ -17,6 +17,8 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from core.ledger import store
 from core.ledger.rules import BANK, CLEARING, ISSUANCE, RESERVE, Place, Transfer, place_of
 
+pytestmark = pytest.mark.unsound  # one accounting alone
+
 DAY = date(2021, 7, 16)
 CEA = "CEA-2019"
 

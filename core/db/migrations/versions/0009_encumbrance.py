@@ -39,18 +39,19 @@ CREATE TABLE encumbrance (
              ELSE kind = 'FREEZE' AND asset IS NULL AND quantity IS NULL AND held = 0 END),
     CONSTRAINT encumbrance_not_beyond_quantity CHECK (
         everything IS NOT NULL OR held::numeric + released + taken <= quantity),
-    CONSTRAINT encumbrance_holds_nothing_once_over CHECK (held = 0 OR state NOT IN ('REJECTED', 'RELEASED', 'REALISED')),
+    CONSTRAINT encumbrance_holds_nothing_once_over CHECK (
+        held = 0 OR state NOT IN ('REJECTED', 'RELEASED', 'REALISED')),
     CONSTRAINT encumbrance_period CHECK (ends >= begins)
 );
 COMMENT ON TABLE encumbrance IS 'Pledges and judicial freezes; their order of rank is the order of their numbers.';
 COMMENT ON COLUMN encumbrance.origin IS 'The account that it was registered on; a merger or split moves it to another.';
-COMMENT ON COLUMN encumbrance.everything IS 'A freeze of all present and future holdings: how the account is restricted.';
+COMMENT ON COLUMN encumbrance.everything IS 'A freeze of all that is and comes: how the account is restricted.';
 COMMENT ON COLUMN encumbrance.creditor IS 'Who is secured: the creditor of a pledge, the court of a freeze.';
 COMMENT ON COLUMN encumbrance.document IS 'The contract registered, or the court order carried out.';
 COMMENT ON COLUMN encumbrance.reference IS 'What the creditor or court calls it in its own files.';
 COMMENT ON COLUMN encumbrance.held IS 'In the bucket locked while it is proposed, then in pledged or frozen.';
 COMMENT ON COLUMN encumbrance.released IS 'Given free again by document or by the end of its term.';
-COMMENT ON COLUMN encumbrance.taken IS 'Realised or deducted: changed hands. What is left over waits for units that come.';
+COMMENT ON COLUMN encumbrance.taken IS 'Realised or deducted: changed hands. What is left waits for units that come.';
 CREATE INDEX encumbrance_by_account ON encumbrance (account, number);
 CREATE INDEX encumbrance_in_force ON encumbrance (account, asset) WHERE state IN ('WAITING', 'ACTIVE', 'PART');
 CREATE UNIQUE INDEX encumbrance_document_once ON encumbrance (origin, creditor, document, coalesce(asset, ''))
