@@ -364,7 +364,7 @@ BALANCE = text("SELECT bucket, balance FROM ledger_account WHERE owner = :owner 
 
 def balance(connection: Connection, owner: str, asset: str) -> dict[str, int]:
     """Return how much of one asset the owner holds, by bucket; empty where there never was any."""
-    return dict(connection.execute(BALANCE, {"owner": owner, "asset": asset}).tuples().all())
+    return dict(iter(connection.execute(BALANCE, {"owner": owner, "asset": asset})))  # a result has keys() of its own
 
 
 def balances(connection: Connection, owners: Sequence[str]) -> list[Balance]:
