@@ -89,6 +89,7 @@ def _upload(registry: Session, path: str, manner: Manner) -> Answer:
     answer = upload.send(registry, path, file, "text/csv", key=manner.key)
     errors = answer.body.get("errors") if isinstance(answer.body, dict) and not answer.ok else None
     if errors:
+        screen.refusal(answer.body | {"errors": []}, answer.status)
         upload.refuse_rows(upload.report_of(file), errors, "nothing was proposed")
     return answer
 

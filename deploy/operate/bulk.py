@@ -15,7 +15,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from core.accounts.files.rules import BYTES_MAX, File, read_file
 from core.refusals import LineError, Reason, Refused
 from deploy.operate import screen
-from deploy.operate.session import REFUSED, Api, As, AsJson, Key, Token, Wait, definite, echo, session, show, stop
+from deploy.operate.session import REFUSED, Api, As, AsJson, Key, Token, Wait, definite, session, show, stop
 from deploy.operate.upload import refuse_rows, report_of
 from ha.client import WITHIN_S
 
@@ -64,7 +64,7 @@ def open_bulk(  # noqa: PLR0913  # one option for each thing one may wish
         if approve_as:
             body = _approve(body, approve_as, api, progress)
     if as_json:
-        echo(body)
+        screen.echo(body)
     else:
         show({"task": body["id"], "task state": body["state"], **body["file"]}, as_json=False)
         screen.next_step(body)

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from deploy.operate import screen
-from deploy.operate.session import Api, As, AsJson, Key, Token, session, show, stop
+from deploy.operate.session import Api, As, AsJson, Key, Token, Wait, session, show, stop
+from ha.client import WITHIN_S
 
 app = typer.Typer(no_args_is_help=True, help="The market's rules: products, modes, limits, hours, calendar, caps.")
 
@@ -20,9 +21,17 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="show what it would do; 
 
 
 @app.command("show")
-def show_rules(day: Date, *, who: As = "auditor", api: Api = None, token: Token = "", as_json: AsJson = False) -> None:
+def show_rules(
+    day: Date,
+    *,
+    who: As = "auditor",
+    api: Api = None,
+    token: Token = "",
+    wait: Wait = WITHIN_S,
+    as_json: AsJson = False,
+) -> None:
     """Show the rules of a market day as they are decided by now, with its price limits."""
-    with session(who, api, token) as registry:
+    with session(who, api, token, within_s=wait) as registry:
         rules = registry.get(f"/v1/market-rules/{day:%Y-%m-%d}")
     limits = rules.pop("limits")
     if as_json:
@@ -47,11 +56,12 @@ def set_parameter(  # noqa: PLR0913  # one option for each field
     api: Api = None,
     token: Token = "",
     key: Key = "",
+    wait: Wait = WITHIN_S,
     as_json: AsJson = False,
 ) -> None:
     """Propose a new version of one parameter; another person approves the task."""
     change = {"kind": kind, "name": name, "value": _json(value)} | ({"effective_from": since} if since else {})
-    _send({"changes": [change], "why": why}, who, api, token, key, dry_run=dry_run, as_json=as_json)
+    _send({"changes": [change], "why": why}, who, api, token, key, wait_s=wait, dry_run=dry_run, as_json=as_json)
 
 
 @app.command("propose")
@@ -63,6 +73,7 @@ def propose(
     api: Api = None,
     token: Token = "",
     key: Key = "",
+    wait: Wait = WITHIN_S,
     as_json: AsJson = False,
 ) -> None:
     """Propose the changes of a file together: all or none."""
@@ -70,7 +81,7 @@ def propose(
         body = _json(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as error:
         stop(f"{file} cannot be read: {error}.")
-    _send(body, who, api, token, key, dry_run=dry_run, as_json=as_json)
+    _send(body, who, api, token, key, wait_s=wait, dry_run=dry_run, as_json=as_json)
 
 
 def _json(text: str) -> Any:
@@ -81,9 +92,9 @@ def _json(text: str) -> Any:
 
 
 def _send(  # the options of a command
-    body: Any, who: str, api: list[str] | None, token: str, key: str, *, dry_run: bool, as_json: bool
+    body: Any, who: str, api: list[str] | None, token: str, key: str, *, wait_s: float, dry_run: bool, as_json: bool
 ) -> None:
-    with session(who, api, token) as registry:
+    with session(who, api, token, within_s=wait_s) as registry:
         answer = registry.post(f"/v1/parameters{'/dry-run' if dry_run else ''}", body, key=key)
     if dry_run and not as_json:
         _show_foreseen(answer)

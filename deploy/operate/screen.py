@@ -15,6 +15,8 @@ from rich.table import Table
 
 from core.quantities import CASH, yuan_of_fen
 
+ROWS_SHOWN = 100
+"""Rows inside a record on the screen; a list that was asked for is shown whole."""
 LINES_SHOWN = 20
 """Wrong lines on the screen; a file has them all."""
 AMOUNTS = frozenset({"amount", "quantity", "total", "held", "waiting", "outstanding"})
@@ -39,7 +41,9 @@ def record(body: Mapping[str, Any]) -> None:
             table.add_row(name, _cell(name, value, body))
         console().print(table)
     for name, found in tables.items():
-        rows(found, title=name)
+        rows(found[:ROWS_SHOWN], title=name)
+        if len(found) > ROWS_SHOWN:
+            typer.echo(f"and {len(found) - ROWS_SHOWN} more; --json or --out FILE has them all")
 
 
 def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str] = (), *, title: str | None = None) -> None:

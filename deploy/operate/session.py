@@ -155,11 +155,3 @@ def show(body: Mapping[str, Any], *, as_json: bool) -> None:
         return screen.echo(body)
     screen.record(body)
     return screen.next_step(body)
-
-
-def show_rows(rows: Sequence[Mapping[str, Any]], columns: Sequence[str], *, body: Any, as_json: bool) -> None:
-    """Show records below one another; ``body`` is what the machine-readable side gets."""
-    return screen.echo(body) if as_json else screen.rows(rows, columns)
-
-
-echo = screen.echo
