@@ -154,7 +154,12 @@ def those_with_exchange(connection: Connection, numbers: Collection[str]) -> set
 
 def may_be_sold(connection: Connection, number: str) -> bool:
     """Tell whether the account stands in the opening data of a day that trades or is being settled."""
-    return number in _standing_in_opening(connection, [number], free=DELIVERED + NOT_TRADING_YET)
+    return number in those_that_may_be_sold(connection, [number])
+
+
+def those_that_may_be_sold(connection: Connection, numbers: Collection[str]) -> set[str]:
+    """Return those of the accounts of which the same is true."""
+    return _standing_in_opening(connection, numbers, free=DELIVERED + NOT_TRADING_YET)
 
 
 TRADERS = text("""

@@ -89,7 +89,8 @@ class Facts:
     """What is withheld under them."""
     available: Mapping[str, int] = field(default_factory=dict)
     deductions: Mapping[str, int] = field(default_factory=dict)
-    with_exchange: frozenset[str] = frozenset()
+    trading: frozenset[str] = frozenset()
+    """Accounts whose units may be sold right now. Before trading starts the exchange is sent new opening data."""
     provinces: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -223,8 +224,8 @@ def _less(line: Line, tonnes: int, account: Account, facts: Facts) -> Share | Re
     withdrawn = min(tonnes, facts.withheld.get(line.account, 0))
     taken = min(tonnes - withdrawn, facts.available.get(line.account, 0))
     if taken:
-        with_exchange = line.account in facts.with_exchange
-        refused = refuse_source(line.account, account, with_exchange=with_exchange, purpose=Purpose.COMPLIANCE)
+        trading = line.account in facts.trading
+        refused = refuse_source(line.account, account, with_exchange=trading, purpose=Purpose.COMPLIANCE)
         if refused is not None:
             return refused
     return Share(line, -tonnes, withdrawn=withdrawn, taken_back=taken, owed=tonnes - withdrawn - taken)

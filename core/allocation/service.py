@@ -112,14 +112,14 @@ def _work_out(connection: Connection, plan: Plan, *, final: bool = False) -> Eff
         withheld=withheld,
         available=_available(connection, plan, numbers, final=final) if chain is not None else {},
         deductions=owed,
-        with_exchange=_with_exchange(connection, numbers) if chain is not None else frozenset(),
+        trading=_trading(connection, numbers) if chain is not None else frozenset(),
         provinces=store.provinces(connection, numbers, day) if plan.province is not None else {},
     )
     return work_out(plan, facts)
 
 
-def _with_exchange(connection: Connection, numbers: set[str]) -> frozenset[str]:
-    return frozenset(accounts.those_with_exchange(connection, numbers))
+def _trading(connection: Connection, numbers: set[str]) -> frozenset[str]:
+    return frozenset(accounts.those_that_may_be_sold(connection, numbers))
 
 
 def _is_executed(before: Kept | None, plan: Plan) -> bool:

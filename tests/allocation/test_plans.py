@@ -194,7 +194,7 @@ def test_two_plans_that_fit_the_cap_alone_do_not_both_pass_it(office: Plans) -> 
 def test_what_the_exchange_has_is_not_taken_back(office: Plans, monkeypatch: pytest.MonkeyPatch) -> None:
     [firm] = office.market.open(office.connection, 1)
     first, _ = office.run((firm, 100))
-    monkeypatch.setattr("core.allocation.service.accounts.those_with_exchange", lambda _c, numbers: set(numbers))
+    monkeypatch.setattr("core.allocation.service.accounts.those_that_may_be_sold", lambda _c, numbers: set(numbers))
     refused = office.propose((firm, 10), kind="take_back", follows=first)
     assert refused.errors[0].reason is Reason.SOURCE_WITH_EXCHANGE
     assert isinstance(office.propose((firm, 10), kind="adjust", follows=first), Answer), "more is no trouble"
