@@ -130,6 +130,14 @@ class Call:
             return file_of(end)
         return response_of(answer_of(end) if isinstance(end, Refused) else end)
 
+    async def foresee(self, work: Callable[[Connection], Answer | Refused]) -> Response:
+        """Answer a dry run: it rests on all that the real run rests on, and first judges who may propose, as that does.
+
+        A province may propose for its firms although it does not see the whole market that decides.
+        """
+        end = await self.desk.reader.run(work, wait_s=self.wait_s)
+        return response_of(answer_of(end) if isinstance(end, Refused) else end)
+
     async def see(self, work: Callable[[Connection], T]) -> T | Refused:
         """The same, not on the wire yet."""
         return await self.desk.reader.run(as_seen_by(self.caller, work), wait_s=self.wait_s)

@@ -91,7 +91,7 @@ async def apply(call: ByProposer, body: CarryOver) -> Response:
 @router.post("/v1/carry-overs/dry-run", response_model=DryRun, tags=["compliance"])
 async def dry_run(call: ToForesee, body: CarryOver) -> Response:
     """Show what a carry-over would come to: the same code on the same data, undone."""
-    return await call.read(partial(carryover.dry_run, caller=call.caller, body=body.plain()))
+    return await call.foresee(partial(carryover.dry_run, caller=call.caller, body=body.plain()))
 
 
 @router.get("/v1/accounts/{number}/carry-overs", response_model=CarryOvers, tags=["compliance"])

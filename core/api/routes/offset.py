@@ -110,4 +110,4 @@ async def apply(call: ByProposer, body: Offset) -> Response:
 @router.post("/v1/offsets/dry-run", response_model=DryRun, tags=["compliance"])
 async def dry_run(call: ToForesee, body: Offset) -> Response:
     """Show what an offset would come to: the same code on the same data, undone."""
-    return await call.read(partial(link.dry_run, caller=call.caller, body=body.plain()))
+    return await call.foresee(partial(link.dry_run, caller=call.caller, body=body.plain()))

@@ -138,7 +138,7 @@ async def succeed(call: ByProposer, body: Succeed) -> Response:
 @router.post("/v1/successions/dry-run", response_model=Foreseen, tags=["ownership"])
 async def foresee(call: ToForesee, body: Succeed) -> Response:
     """Show what the same body would do if it were proposed and approved now; nothing is kept."""
-    return await call.read(lambda connection: successions.try_out(connection, call.caller, body.plain()))
+    return await call.foresee(lambda connection: successions.try_out(connection, call.caller, body.plain()))
 
 
 @router.get("/v1/successions/{number}", response_model=Succession, tags=["ownership"])

@@ -75,7 +75,7 @@ async def apply(call: ByProposer, body: bodies.Surrender) -> Response:
 @router.post("/v1/surrenders/dry-run", response_model=DryRun, tags=["compliance"])
 async def dry_run(call: ToForesee, body: bodies.Surrender) -> Response:
     """Show what a surrender would come to: the same code on the same data, undone."""
-    return await call.read(partial(surrenders.dry_run, caller=call.caller, body=body.plain()))
+    return await call.foresee(partial(surrenders.dry_run, caller=call.caller, body=body.plain()))
 
 
 @router.get("/v1/surrenders/{surrender}", response_model=Surrender, tags=["compliance"])
