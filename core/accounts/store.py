@@ -67,8 +67,8 @@ NOT_TRADING_YET = ("OPENING_SENT", "OPENING_ACKED")
 
 def find(connection: Connection, numbers: Collection[str]) -> dict[str, Account]:
     """Return those of the accounts that exist, by number."""
-    rows = connection.execute(FIND, {"numbers": list(numbers)}).mappings()
-    return {row["number"]: Account(**row) for row in rows}
+    rows = connection.execute(FIND, {"numbers": list(numbers)})
+    return {row[0]: Account(*row) for row in rows}
 
 
 def lock(connection: Connection, numbers: Collection[str]) -> dict[str, Account]:

@@ -44,7 +44,8 @@ def exclude_singles(connection: Connection) -> None:
 
 
 ENTER = text("""
-SELECT set_config('idle_in_transaction_session_timeout', '5s', true), pg_advisory_xact_lock(:groups)
+SELECT set_config('idle_in_transaction_session_timeout', '5s', true),
+       set_config('plan_cache_mode', 'force_generic_plan', true), pg_advisory_xact_lock(:groups)
 """)
 
 
@@ -53,7 +54,8 @@ def enter(connection: Connection) -> None:
 
     Two groups at a time could deadlock (one numbers an account, then a batch; the other the reverse), and a key
     that one process carries out while another declares it not done would get two truths. Groups meet at the
-    chain's counter anyway. A process that freezes inside its group is thrown out after five seconds.
+    chain's counter anyway. A process that freezes inside its group is thrown out after five seconds. Its statements
+    are planned once and not for each group: what differs between groups is one text of rows.
     """
     connection.execute(ENTER, {"groups": GROUPS_LOCK})
 

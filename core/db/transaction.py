@@ -22,6 +22,7 @@ from tenacity import (
     wait_random_exponential,
 )
 
+from core.db.deadline import DEADLINES
 from core.db.errors import is_gone, is_retryable
 from core.telemetry import COMMITS, PRIMARY_REACHABLE
 
@@ -55,24 +56,13 @@ def driver_of(connection: Connection) -> psycopg.Connection[object]:
 @contextmanager
 def closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> Iterator[None]:
     """Shut the socket when time is up. Never cancel: a cancelled COMMIT wait is a commit without its replica."""
-    lock, ended = threading.Lock(), threading.Event()
 
     def shut() -> None:
-        with lock:
-            if ended.is_set():
-                return  # the connection is another transaction's by now
-            with suppress(OSError, psycopg.Error), socket.socket(fileno=socket.dup(driver.fileno())) as own:
-                own.shutdown(socket.SHUT_RDWR)
+        with suppress(OSError, psycopg.Error), socket.socket(fileno=socket.dup(driver.fileno())) as own:
+            own.shutdown(socket.SHUT_RDWR)
 
-    timer = threading.Timer(within_s, shut)
-    timer.daemon = True
-    timer.start()
-    try:
+    with DEADLINES.watch(within_s, shut):  # not later: the connection may be another transaction's by then
         yield
-    finally:
-        timer.cancel()
-        with lock:
-            ended.set()
 
 
 @contextmanager

@@ -114,8 +114,15 @@ COMMENT ON FUNCTION transfer_plainly IS
 """
 
 
+ROOM = """
+ALTER TABLE ledger_account SET (fillfactor = 50);
+COMMENT ON TABLE ledger_account IS 'What an owner holds of an asset in one bucket. Pages keep room: a new balance '
+    'stays on its page and writes no index.';
+"""
+
+
 def upgrade() -> None:
-    for statements in (LOOSE, UNITS, TRANSFER):
+    for statements in (LOOSE, UNITS, TRANSFER, ROOM):
         run(statements)
     for name in ("move_units_plainly", "transfer_plainly"):
         op.execute(f"GRANT EXECUTE ON FUNCTION {name} TO registry_app")
