@@ -79,8 +79,8 @@ CREATE INDEX audit_event_by_subject ON audit_event (subject, xact, id);
 CREATE TABLE audit_link (
     seq bigint PRIMARY KEY,
     upto xid8 NOT NULL CONSTRAINT audit_link_forward UNIQUE,
-    events bigint NOT NULL CHECK (events > 0),
-    hash bytea NOT NULL CHECK (length(hash) = 32),
+    events bigint NOT NULL CONSTRAINT audit_link_has_events CHECK (events > 0),
+    hash bytea NOT NULL CONSTRAINT audit_link_hash_length CHECK (length(hash) = 32),
     sealed_at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE audit_link IS

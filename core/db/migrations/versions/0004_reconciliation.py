@@ -17,9 +17,9 @@ CREATE TABLE reconciliation_run (
         CONSTRAINT reconciliation_run_cause_known CHECK (cause IN ('seal', 'report', 'demand', 'close')),
     asked_by text NOT NULL,
     histories boolean NOT NULL,
-    holdings bigint NOT NULL CHECK (holdings >= 0),
+    holdings bigint NOT NULL CONSTRAINT reconciliation_run_holdings_not_negative CHECK (holdings >= 0),
     totals jsonb NOT NULL,
-    breaks integer NOT NULL CHECK (breaks >= 0),
+    breaks integer NOT NULL CONSTRAINT reconciliation_run_breaks_not_negative CHECK (breaks >= 0),
     at timestamptz NOT NULL DEFAULT now()
 );
 COMMENT ON TABLE reconciliation_run IS 'Every comparison of ledger and units, and how many differences it found.';

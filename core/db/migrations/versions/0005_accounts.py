@@ -21,7 +21,8 @@ ALTER TABLE account
     ADD COLUMN blocked text CONSTRAINT account_blocked_says_why CHECK (blocked <> ''),
     ADD COLUMN pending_state text CONSTRAINT account_pending_known
         CHECK (pending_state IN ('RESTRICTED', 'SUSPENDED', 'CLOSED')),
-    ADD COLUMN pending_restriction text CHECK (pending_restriction IN ('in', 'out', 'all')),
+    ADD COLUMN pending_restriction text
+        CONSTRAINT account_pending_restriction_known CHECK (pending_restriction IN ('in', 'out', 'all')),
     ADD COLUMN pending_task uuid,
     ADD COLUMN exchange_notified_at timestamptz,
     ADD COLUMN traded_until_day date,

@@ -22,7 +22,7 @@ CREATE TABLE allocation_plan (
     share_percent smallint CONSTRAINT allocation_plan_share CHECK (share_percent BETWEEN 1 AND 100),
     follows bigint REFERENCES allocation_plan,
     province text CONSTRAINT allocation_plan_province_form CHECK (province ~ '^[0-9]{2}$'),
-    lines integer NOT NULL CHECK (lines > 0),
+    lines integer NOT NULL CONSTRAINT allocation_plan_has_lines CHECK (lines > 0),
     tonnes bigint NOT NULL,
     state text NOT NULL
         CONSTRAINT allocation_plan_state_known CHECK (state IN ('PROPOSED', 'EXECUTED', 'TURNED_DOWN')),
@@ -44,10 +44,10 @@ CREATE INDEX allocation_plan_by_chain ON allocation_plan (follows) WHERE follows
 
 CREATE TABLE allocation_line (
     plan bigint NOT NULL REFERENCES allocation_plan,
-    line integer NOT NULL CHECK (line > 0),
+    line integer NOT NULL CONSTRAINT allocation_line_counts_from_one CHECK (line > 0),
     account text NOT NULL REFERENCES account,
     tonnes bigint NOT NULL,
-    withheld text CHECK (withheld <> ''),
+    withheld text CONSTRAINT allocation_line_withheld_says_why CHECK (withheld <> ''),
     PRIMARY KEY (plan, line),
     CONSTRAINT allocation_line_once UNIQUE (plan, account)
 );
@@ -77,7 +77,7 @@ CREATE TABLE allocation_deduction (
     id bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY,
     account text NOT NULL REFERENCES account,
     tonnes bigint NOT NULL CONSTRAINT allocation_deduction_positive CHECK (tonnes > 0),
-    reason text NOT NULL CHECK (reason <> ''),
+    reason text NOT NULL CONSTRAINT allocation_deduction_says_why CHECK (reason <> ''),
     reference text NOT NULL,
     at timestamptz NOT NULL,
     CONSTRAINT allocation_deduction_once UNIQUE (account, reference)
@@ -86,7 +86,7 @@ COMMENT ON TABLE allocation_deduction IS 'Tonnes that the account''s next alloca
 CREATE TABLE allocation_deduction_use (
     deduction bigint NOT NULL REFERENCES allocation_deduction,
     plan bigint REFERENCES allocation_plan,
-    tonnes bigint NOT NULL CHECK (tonnes > 0),
+    tonnes bigint NOT NULL CONSTRAINT allocation_deduction_use_positive CHECK (tonnes > 0),
     reason text NOT NULL,
     at timestamptz NOT NULL
 );

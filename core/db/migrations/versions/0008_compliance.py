@@ -13,12 +13,13 @@ down_revision = "0007"
 
 RULES = """
 CREATE TABLE compliance_year (
-    year smallint NOT NULL CHECK (year BETWEEN 2000 AND 2099),
-    version integer NOT NULL CHECK (version > 0),
+    year smallint NOT NULL CONSTRAINT compliance_year_range CHECK (year BETWEEN 2000 AND 2099),
+    version integer NOT NULL CONSTRAINT compliance_year_version_positive CHECK (version > 0),
     deadline date NOT NULL,
     vintages smallint[] NOT NULL CONSTRAINT compliance_year_has_vintages CHECK (cardinality(vintages) > 0),
-    offset_basis_points integer NOT NULL CHECK (offset_basis_points BETWEEN 0 AND 10000),
-    reversal_days integer NOT NULL CHECK (reversal_days BETWEEN 0 AND 3660),
+    offset_basis_points integer NOT NULL
+        CONSTRAINT compliance_year_offset_range CHECK (offset_basis_points BETWEEN 0 AND 10000),
+    reversal_days integer NOT NULL CONSTRAINT compliance_year_reversal_range CHECK (reversal_days BETWEEN 0 AND 3660),
     authority boolean NOT NULL,
     reason text NOT NULL,
     proposed_by text NOT NULL,
@@ -41,11 +42,12 @@ COMMENT ON TABLE compliance_deadline IS 'Deadlines that have passed and were car
 
 CREATE TABLE carry_over_rule (
     name text NOT NULL,
-    version integer NOT NULL CHECK (version > 0),
+    version integer NOT NULL CONSTRAINT carry_over_rule_version_positive CHECK (version > 0),
     vintages smallint[] NOT NULL CONSTRAINT carry_over_rule_has_vintages CHECK (cardinality(vintages) > 0),
-    to_vintage smallint NOT NULL CHECK (to_vintage BETWEEN 2000 AND 2099),
-    base_t bigint NOT NULL CHECK (base_t >= 0),
-    factor_thousandths integer NOT NULL CHECK (factor_thousandths BETWEEN 0 AND 100000),
+    to_vintage smallint NOT NULL CONSTRAINT carry_over_rule_to_vintage_range CHECK (to_vintage BETWEEN 2000 AND 2099),
+    base_t bigint NOT NULL CONSTRAINT carry_over_rule_base_not_negative CHECK (base_t >= 0),
+    factor_thousandths integer NOT NULL
+        CONSTRAINT carry_over_rule_factor_range CHECK (factor_thousandths BETWEEN 0 AND 100000),
     sold_vintages smallint[] NOT NULL,
     sold_from date NOT NULL,
     sold_until date NOT NULL,
@@ -66,8 +68,8 @@ COMMENT ON COLUMN carry_over_rule.factor_thousandths IS 'Limit = base_t + net sa
 OBLIGATIONS = """
 CREATE TABLE emission_record (
     account text NOT NULL REFERENCES account,
-    year smallint NOT NULL CHECK (year BETWEEN 2000 AND 2099),
-    version integer NOT NULL CHECK (version > 0),
+    year smallint NOT NULL CONSTRAINT emission_record_year_range CHECK (year BETWEEN 2000 AND 2099),
+    version integer NOT NULL CONSTRAINT emission_record_version_positive CHECK (version > 0),
     tonnes bigint NOT NULL CONSTRAINT emission_record_not_negative CHECK (tonnes >= 0),
     reason text,
     task text NOT NULL,
@@ -83,13 +85,18 @@ COMMENT ON TABLE emission_record IS 'Verified emissions by version; a correction
 CREATE TABLE compliance_obligation (
     account text NOT NULL REFERENCES account,
     year smallint NOT NULL,
-    due bigint CHECK (due >= 0),
-    surrendered bigint NOT NULL DEFAULT 0 CHECK (surrendered >= 0),
-    offset_used bigint NOT NULL DEFAULT 0 CHECK (offset_used >= 0),
-    pending_surrender bigint NOT NULL DEFAULT 0 CHECK (pending_surrender >= 0),
-    pending_offset bigint NOT NULL DEFAULT 0 CHECK (pending_offset >= 0),
-    deducted bigint NOT NULL DEFAULT 0 CHECK (deducted >= 0),
-    state text NOT NULL CHECK (state IN ('NONE', 'OPEN', 'PART', 'MET', 'SHORT', 'PENALISED', 'MISSING_DATA')),
+    due bigint CONSTRAINT compliance_obligation_due_not_negative CHECK (due >= 0),
+    surrendered bigint NOT NULL DEFAULT 0
+        CONSTRAINT compliance_obligation_surrendered_not_negative CHECK (surrendered >= 0),
+    offset_used bigint NOT NULL DEFAULT 0 CONSTRAINT compliance_obligation_offset_not_negative CHECK (offset_used >= 0),
+    pending_surrender bigint NOT NULL DEFAULT 0
+        CONSTRAINT compliance_obligation_pending_surrender_not_negative CHECK (pending_surrender >= 0),
+    pending_offset bigint NOT NULL DEFAULT 0
+        CONSTRAINT compliance_obligation_pending_offset_not_negative CHECK (pending_offset >= 0),
+    deducted bigint NOT NULL DEFAULT 0 CONSTRAINT compliance_obligation_deducted_not_negative CHECK (deducted >= 0),
+    state text NOT NULL
+        CONSTRAINT compliance_obligation_state_known
+        CHECK (state IN ('NONE', 'OPEN', 'PART', 'MET', 'SHORT', 'PENALISED', 'MISSING_DATA')),
     changed_at timestamptz NOT NULL,
     CONSTRAINT compliance_obligation_once PRIMARY KEY (account, year),
     CONSTRAINT compliance_obligation_data CHECK ((due IS NULL) = (state IN ('NONE', 'MISSING_DATA')))
@@ -122,9 +129,11 @@ CREATE TABLE surrender_application (
     account text NOT NULL REFERENCES account,
     year smallint NOT NULL,
     product text NOT NULL,
-    tonnes bigint NOT NULL CHECK (tonnes > 0),
+    tonnes bigint NOT NULL CONSTRAINT surrender_application_positive CHECK (tonnes > 0),
     task text,
-    state text NOT NULL CHECK (state IN ('PENDING', 'SURRENDERED', 'RELEASED', 'REVERSED')),
+    state text NOT NULL
+        CONSTRAINT surrender_application_state_known
+        CHECK (state IN ('PENDING', 'SURRENDERED', 'RELEASED', 'REVERSED')),
     authority boolean NOT NULL,
     applied_at timestamptz NOT NULL,
     done_at timestamptz,
@@ -139,8 +148,9 @@ COMMENT ON COLUMN surrender_application.serials IS 'Pairs [low, high) as in unit
 
 OFFSET = """
 CREATE TABLE ccer_project (
-    code text PRIMARY KEY CHECK (code <> ''),
-    number integer NOT NULL CONSTRAINT ccer_project_number_once UNIQUE CHECK (number BETWEEN 1 AND 9000000)
+    code text PRIMARY KEY CONSTRAINT ccer_project_code_not_empty CHECK (code <> ''),
+    number integer NOT NULL CONSTRAINT ccer_project_number_once UNIQUE
+        CONSTRAINT ccer_project_number_range CHECK (number BETWEEN 1 AND 9000000)
 );
 COMMENT ON TABLE ccer_project IS 'Projects of the offset registry, numbered so that project and serial make one range.';
 INSERT INTO counter VALUES ('ccer_project', 1);
@@ -149,12 +159,13 @@ CREATE TABLE ccer_lot (
     id uuid PRIMARY KEY,
     account text NOT NULL REFERENCES account,
     project text NOT NULL REFERENCES ccer_project,
-    first bigint NOT NULL CHECK (first > 0),
-    last bigint NOT NULL CHECK (last BETWEEN first AND 999999999999),
+    first bigint NOT NULL CONSTRAINT ccer_lot_first_positive CHECK (first > 0),
+    last bigint NOT NULL CONSTRAINT ccer_lot_last_range CHECK (last BETWEEN first AND 999999999999),
     tonnes bigint GENERATED ALWAYS AS (last - first + 1) STORED,
     place int8range NOT NULL,
-    state text NOT NULL CHECK (state IN ('FREEZING', 'SYNCED', 'SELECTED', 'CONFIRMED', 'USED', 'RELEASING',
-                                         'RELEASED')),
+    state text NOT NULL
+        CONSTRAINT ccer_lot_state_known
+        CHECK (state IN ('FREEZING', 'SYNCED', 'SELECTED', 'CONFIRMED', 'USED', 'RELEASING', 'RELEASED')),
     application uuid,
     until timestamptz NOT NULL,
     note text NOT NULL DEFAULT '',
@@ -176,20 +187,23 @@ CREATE TABLE ccer_lot_event (
     at timestamptz NOT NULL
 );
 CREATE INDEX ccer_lot_event_by_lot ON ccer_lot_event (lot, id);
+COMMENT ON TABLE ccer_lot_event IS 'What became of a lot, step by step, and what the other registry said.';
 
 CREATE TABLE offset_application (
     id uuid PRIMARY KEY,
     account text NOT NULL REFERENCES account,
     year smallint NOT NULL,
-    tonnes bigint NOT NULL CHECK (tonnes > 0),
+    tonnes bigint NOT NULL CONSTRAINT offset_application_positive CHECK (tonnes > 0),
     task text,
-    state text NOT NULL CHECK (state IN ('PENDING', 'CONFIRMED', 'REGISTERED', 'RELEASED')),
-    used bigint NOT NULL DEFAULT 0 CHECK (used BETWEEN 0 AND tonnes),
+    state text NOT NULL
+        CONSTRAINT offset_application_state_known CHECK (state IN ('PENDING', 'CONFIRMED', 'REGISTERED', 'RELEASED')),
+    used bigint NOT NULL DEFAULT 0 CONSTRAINT offset_application_used_within CHECK (used BETWEEN 0 AND tonnes),
     applied_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL
 );
 CREATE INDEX offset_application_by_account ON offset_application (account, year);
 ALTER TABLE ccer_lot ADD CONSTRAINT ccer_lot_of_application FOREIGN KEY (application) REFERENCES offset_application;
+COMMENT ON TABLE offset_application IS 'Lots put together against one obligation, for two people and the authority.';
 COMMENT ON COLUMN offset_application.used IS 'What the other registry cancelled; registered against the obligation.';
 """
 
@@ -201,16 +215,17 @@ CREATE TABLE carry_over_application (
     rule_version integer NOT NULL,
     from_product text NOT NULL,
     to_product text NOT NULL,
-    tonnes bigint NOT NULL CHECK (tonnes > 0),
+    tonnes bigint NOT NULL CONSTRAINT carry_over_application_positive CHECK (tonnes > 0),
     task text,
-    state text NOT NULL CHECK (state IN ('PENDING', 'DONE', 'RELEASED')),
+    state text NOT NULL CONSTRAINT carry_over_application_state_known CHECK (state IN ('PENDING', 'DONE', 'RELEASED')),
     net_sold bigint NOT NULL,
     limit_t bigint NOT NULL,
     cancelled jsonb,
     issued text,
     applied_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL,
-    FOREIGN KEY (rule, rule_version) REFERENCES carry_over_rule (name, version)
+    CONSTRAINT carry_over_application_of_rule
+        FOREIGN KEY (rule, rule_version) REFERENCES carry_over_rule (name, version)
 );
 CREATE INDEX carry_over_application_by_account ON carry_over_application (account, rule);
 COMMENT ON TABLE carry_over_application IS 'Units cancelled in one vintage and issued anew in a later one.';
