@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from tests.worked.conftest import CHECKER, HUBEI, SHANGHAI, Person, Subject, Year
+from tests.worked.registry import CHECKER, HUBEI, SHANGHAI, Person, Subject, Year
 
 
 def firm(year: Year, name: str, province: str) -> Subject:
