@@ -35,6 +35,7 @@ from core.approvals.rules import HOLDER, MAKER, Caller, Task, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger
+from core.paging import page, read_cursor
 from core.parameters import service as parameters
 from core.quantities import CASH
 from core.refusals import Answer, Reason, Refused
@@ -185,9 +186,9 @@ def list_accounts(connection: Connection, caller: Caller, body: Mapping[str, Any
         return wanted
     if HOLDER in caller.roles and not caller.roles & STAFF["view"]:
         wanted = replace(wanted, of=operator_store.accounts_of(connection, caller.name))
-    found = search.page(connection, wanted, after=after, limit=limit + 1, indexed=caller.province is None)
-    more = found[limit - 1].number if len(found) > limit else None
-    return Answer(200, {"accounts": [account.body for account in found[:limit]], "next": more})
+    listed = search.page(connection, wanted, after=after, limit=limit + 1, indexed=caller.province is None)
+    found, more = page(listed, limit, lambda account: account.number)
+    return Answer(200, {"accounts": [account.body for account in found], "next": more})
 
 
 def transfers(connection: Connection, caller: Caller, number: str, *, after: str, limit: int) -> Answer | Refused:
@@ -195,11 +196,11 @@ def transfers(connection: Connection, caller: Caller, number: str, *, after: str
     found = refuse_view(connection, caller, number) or _find(connection, number)
     if isinstance(found, Refused):
         return found
-    after = after or "0-0"
-    batch, _, position = after.partition("-")
-    if not (after.isascii() and batch.isdigit() and position.isdigit() and len(batch) < 19 and len(position) < 10):
-        return Refused(Reason.MALFORMED, "after: what `next` of the page before said.")
-    booked = ledger.statement(connection, number, after=(int(batch), int(position)), limit=limit)
+    place = read_cursor(after, 2)
+    if isinstance(place, Refused):
+        return place
+    rows = ledger.statement(connection, number, after=(place[0], place[1]), limit=limit + 1)
+    booked, more = page(rows, limit, lambda entry: f"{entry.batch}-{entry.position}")
     listed = [
         {
             "id": entry.id,
@@ -215,7 +216,6 @@ def transfers(connection: Connection, caller: Caller, number: str, *, after: str
         }
         for entry in booked
     ]
-    more = f"{booked[-1].batch}-{booked[-1].position}" if len(booked) == limit else None
     return Answer(200, {"account": number, "transfers": listed, "next": more})
 
 

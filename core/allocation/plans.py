@@ -22,6 +22,7 @@ from core.approvals.rules import (
 )
 from core.clock import store as clock
 from core.clock.rules import market_day
+from core.paging import page
 from core.refusals import Answer, Reason, Refused
 
 READERS = (MAKER, CHECKER, OPERATOR, AUDITOR, AUTHORITY_MAKER, AUTHORITY_CHECKER)
@@ -42,8 +43,7 @@ def list_plans(connection: Connection, caller: Caller, *, after: int, limit: int
     refused = refuse_unless(caller, *READERS)
     if refused is not None:
         return refused
-    found = store.page(connection, after=after, limit=limit)
-    more = found[-1].number if len(found) == limit else None
+    found, more = page(store.page(connection, after=after, limit=limit + 1), limit, lambda plan: plan.number)
     return Answer(200, {"plans": [plan.body for plan in found], "next": more})
 
 
@@ -52,8 +52,8 @@ def lines(connection: Connection, caller: Caller, number: int, *, after: int, li
     found = refuse_unless(caller, *READERS) or store.find(connection, number)
     if isinstance(found, Refused) or found is None:
         return found or Refused(Reason.PLAN_UNKNOWN)
-    listed = store.page_of_lines(connection, number, after=after, limit=limit)
-    more = listed[-1]["line"] if len(listed) == limit else None
+    rows = store.page_of_lines(connection, number, after=after, limit=limit + 1)
+    listed, more = page(rows, limit, lambda row: row["line"])
     return Answer(200, {"number": number, "lines": listed, "next": more})
 
 
@@ -77,6 +77,6 @@ def deductions_of(connection: Connection, caller: Caller, account: str, *, after
     found = accounts.get(connection, caller, account)
     if isinstance(found, Refused):
         return found
-    listed = deductions.history(connection, account, after=after, limit=limit)
-    more = listed[-1]["id"] if len(listed) == limit else None
+    rows = deductions.history(connection, account, after=after, limit=limit + 1)
+    listed, more = page(rows, limit, lambda row: row["id"])
     return Answer(200, {"account": account, "deductions": listed, "next": more})

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import partial
 from typing import Annotated, Any, TypeVar
+from uuid import UUID
 
 from fastapi import Depends, Path, Query, Request
 from fastapi.routing import APIRoute
@@ -211,3 +212,6 @@ ByProbe = Annotated[Call, Depends(keyed_call(PROBE))]
 Number = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["E42-00001001-60"])]
 Date = Annotated[date, Path(examples=["2021-07-16"])]
 After = Annotated[str, Query(pattern="^[A-Za-z0-9-]{0,100}$")]
+AfterNumber = Annotated[int, Query(ge=0, le=2**63 - 1)]
+AfterId = Annotated[UUID | None, Query()]
+Limit = Annotated[int, Query(ge=1, le=1000)]

@@ -40,6 +40,8 @@ from core.approvals.rules import (
 from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
+from core.paging import page as cut
+from core.paging import read_cursor
 from core.refusals import Answer, Reason, Refused, RefusedError
 
 Executor = Callable[[Connection, Caller, Task], Mapping[str, Any] | Refused]
@@ -110,19 +112,20 @@ def tasks(
     connection: Connection, caller: Caller, page: Mapping[str, Any], *, rights: Rights | None = None
 ) -> Answer | Refused:
     """Return a page of tasks, oldest first; somebody of a subject names an account, or sees what he proposed."""
-    state, account, after = page.get("state"), page.get("account"), page.get("after") or "0"
+    state, account, after = page.get("state"), page.get("account"), read_cursor(page.get("after") or "")
     if state is not None and state not in STATES:
         return Refused(Reason.MALFORMED, f"state: one of {', '.join(STATES)}.")
-    if not (after.isascii() and after.isdigit() and len(after) < 19):
-        return Refused(Reason.MALFORMED, "after: what `next` of the page before said.")
+    if isinstance(after, Refused):
+        return after
     wanted = store.Wanted(state=state, kind=page.get("kind"), account=account)
     if not caller.roles & SEES_ALL:
         refused = rights(connection, caller, account, "view") if account is not None and rights is not None else None
         if refused is not None:
             return refused
         wanted = replace(wanted, acted_for=account) if account is not None else replace(wanted, proposer=caller.name)
-    found = store.page(connection, wanted, after=int(after), limit=page["limit"])
-    more = str(found[-1].ordinal) if len(found) == page["limit"] else None
+    limit = page["limit"]
+    listed = store.page(connection, wanted, after=after[0], limit=limit + 1)
+    found, more = cut(listed, limit, lambda task: task.ordinal)
     return Answer(200, {"tasks": [task.body for task in found], "next": more})
 
 

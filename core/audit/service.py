@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import re
-
 from sqlalchemy import Connection
 
+from core import paging
 from core.audit import store
-from core.refusals import Answer, Reason, Refused
-
-_CURSOR = re.compile(r"([0-9]{1,18})-([0-9]{1,18})", re.ASCII)
+from core.refusals import Answer, Refused
 
 
 def page(connection: Connection, *, subject: str | None, after: str, limit: int) -> Answer | Refused:
     """Return a page of the trail, oldest first; ``next`` is the cursor of the page after."""
-    found = _CURSOR.fullmatch(after or "0-0")
-    if found is None:
-        return Refused(Reason.MALFORMED, "after: what `next` of the page before said.")
-    events = store.page(connection, subject=subject, after=(int(found[1]), int(found[2])), limit=limit)
+    place = paging.read_cursor(after, 2)
+    if isinstance(place, Refused):
+        return place
+    found = store.page(connection, subject=subject, after=(place[0], place[1]), limit=limit + 1)
+    events, more = paging.page(found, limit, lambda event: f"{event.xact}-{event.id}")
     listed = [
         {
             "id": event.id,
@@ -29,5 +27,4 @@ def page(connection: Connection, *, subject: str | None, after: str, limit: int)
         }
         for event in events
     ]
-    more = f"{events[-1].xact}-{events[-1].id}" if len(events) == limit else None
     return Answer(200, {"events": listed, "next": more})

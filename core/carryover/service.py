@@ -35,6 +35,7 @@ from core.clock.rules import market_day
 from core.emissions.obligations import service as obligations
 from core.ledger import store as ledger
 from core.ledger.rules import CANCELLED, ISSUANCE, RESTRICTED, Place, Transfer, place_of
+from core.paging import page
 from core.quantities import Vintage
 from core.refusals import Answer, Reason, Refused
 from core.units import store as units
@@ -244,9 +245,8 @@ def list_carry_overs(
     account = obligations.visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
-    found = store.page(connection, number, after=after, limit=limit + 1)
-    more = found[limit - 1]["id"] if len(found) > limit else None
-    listed = {"account": number, "limits": limits(connection, number), "carry_overs": found[:limit], "next": more}
+    found, more = page(store.page(connection, number, after=after, limit=limit + 1), limit, lambda one: one["id"])
+    listed = {"account": number, "limits": limits(connection, number), "carry_overs": found, "next": more}
     return Answer(200, listed)
 
 

@@ -21,7 +21,8 @@ from core.emissions.obligations.rules import Event, Obligation, changed
 from core.emissions.rules import Known, Upload, accounts_of, judge, read_upload
 from core.emissions.years import service as year_rules
 from core.emissions.years import store as years
-from core.refusals import Answer, Reason, Refused
+from core.paging import page, read_cursor
+from core.refusals import Answer, Refused
 
 
 def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
@@ -92,14 +93,12 @@ def list_versions(connection: Connection, caller: Caller, number: str, *, after:
     account = obligations.visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
-    year, _, version = after.partition("-")
-    if after and not (year.isdigit() and version.isdigit() and len(after) <= 12):
-        return Refused(Reason.MALFORMED, "after: the cursor that a page gave.")
-    start = (int(year), int(version)) if after else (0, 0)
-    found = store.versions(connection, number, after=start, limit=limit + 1)
-    last = found[limit - 1] if len(found) > limit else None
-    more = f"{last['year']}-{last['version']}" if last is not None else None
-    return Answer(200, {"account": number, "emissions": found[:limit], "next": more})
+    place = read_cursor(after, 2)
+    if isinstance(place, Refused):
+        return place
+    listed = store.versions(connection, number, after=(place[0], place[1]), limit=limit + 1)
+    found, more = page(listed, limit, lambda one: f"{one['year']}-{one['version']}")
+    return Answer(200, {"account": number, "emissions": found, "next": more})
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {"emissions": _execute, **year_rules.EXECUTORS}

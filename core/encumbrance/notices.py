@@ -7,10 +7,12 @@ from datetime import date
 
 from sqlalchemy import Connection
 
+from core import paging
+from core.db import counters
 from core.encumbrance import store
 from core.encumbrance.rules import Encumbrance
 from core.encumbrance.store import Notice
-from core.quantities import CASH, yuan_of_fen
+from core.quantities import CASH, MAX_AMOUNT, yuan_of_fen
 from core.refusals import Answer, Reason, Refused
 
 DEDUCTION = "judicial_deduction"
@@ -30,7 +32,7 @@ class Deduction:
 
 def publish_deduction(connection: Connection, facts: Deduction, *, day: date) -> int:
     """Publish the notice of a deduction that was carried out in this transaction; return its number."""
-    number = store.take_number(connection, "notice")
+    number = counters.take(connection, "notice")
     said = {
         "court": facts.freeze.creditor,
         "document": facts.document,
@@ -57,10 +59,10 @@ def text_of(number: int, facts: Deduction, *, day: date) -> str:
     )
 
 
-def page(connection: Connection, *, before: int, limit: int) -> Answer:
+def page(connection: Connection, *, after: int, limit: int) -> Answer:
     """Return a page of public notices, the newest first; ``next`` is the cursor of the page after."""
-    found = store.notices(connection, before=before, limit=limit)
-    more = found[-1].number if len(found) == limit else None
+    listed = store.notices(connection, before=after or MAX_AMOUNT, limit=limit + 1)
+    found, more = paging.page(listed, limit, lambda notice: notice.number)
     return Answer(200, {"notices": [notice.body for notice in found], "next": more})
 
 

@@ -9,6 +9,7 @@ from core.accounts.rights import refuse_view
 from core.approvals.rules import Caller
 from core.encumbrance import store
 from core.encumbrance.rules import name_of, number_of
+from core.paging import NO_CURSOR, page
 from core.refusals import Answer, Reason, Refused
 
 
@@ -25,12 +26,12 @@ def of_account(connection: Connection, caller: Caller, account: str, *, after: s
     """Return a page of the account's encumbrances by rank; ``next`` is the cursor of the page after."""
     start = number_of(after) if after else 0
     if start is None:
-        return Refused(Reason.MALFORMED, "after: what `next` of the page before said.")
+        return NO_CURSOR
     if account not in accounts_store.find(connection, [account]):
         return Refused(Reason.ACCOUNT_UNKNOWN)
     refused = refuse_view(connection, caller, account)
     if refused is not None:
         return refused
-    found = store.of_account(connection, account, after=start, limit=limit + 1)
-    more = name_of(found[limit - 1].number) if len(found) > limit else None
-    return Answer(200, {"account": account, "encumbrances": [one.body for one in found[:limit]], "next": more})
+    listed = store.of_account(connection, account, after=start, limit=limit + 1)
+    found, more = page(listed, limit, lambda one: name_of(one.number))
+    return Answer(200, {"account": account, "encumbrances": [one.body for one in found], "next": more})

@@ -43,6 +43,7 @@ from core.offset.rules import (
     until_of,
 )
 from core.outbox import store as outbox
+from core.paging import page
 from core.quantities import SERIALS_PER_VINTAGE
 from core.refusals import Answer, Reason, Refused
 
@@ -226,9 +227,8 @@ def list_lots(
     account = obligations.visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
-    found = store.page(connection, number, after=after, limit=limit + 1)
-    more = found[limit - 1].id if len(found) > limit else None
-    return Answer(200, {"account": number, "lots": [lot.body for lot in found[:limit]], "next": more})
+    found, more = page(store.page(connection, number, after=after, limit=limit + 1), limit, lambda lot: lot.id)
+    return Answer(200, {"account": number, "lots": [lot.body for lot in found], "next": more})
 
 
 def lots_of(connection: Connection, number: str) -> Sequence[Lot]:

@@ -17,12 +17,14 @@ from core.approvals.rules import HOLDER, MAKER, Caller, Task, refuse_unless
 from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
+from core.db import counters
 from core.encumbrance.booking import enter
 from core.encumbrance.rules import awaited
 from core.ledger import store as ledger
 from core.ledger.rules import AVAILABLE, CANCELLED, LOCKED, Place, Transfer, place_of
 from core.ownership import store
 from core.ownership.cancelling import Cancellation, certify, decide, name_of, number_of, read_cancellation
+from core.paging import NO_CURSOR, page
 from core.refusals import Answer, Reason, Refused
 from core.units import store as units
 
@@ -93,7 +95,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
         market_day=day,
     )
     holder = accounts_store.find(connection, [asked.account])[asked.account]
-    number = store.take_number(connection, "certificate")
+    number = counters.take(connection, "certificate")
     made = certify(number, asked, holder=holder, tonnes=asked.tonnes, serials=serials, day=day)
     store.insert_certificate(
         connection, made, task=task.id, account=asked.account, product=asked.product, tonnes=asked.tonnes, day=day
@@ -127,15 +129,15 @@ def of_account(connection: Connection, caller: Caller, account: str, *, after: s
     """Return a page of the account's certificates; ``next`` is the cursor of the page after."""
     start = number_of(after) if after else 0
     if start is None:
-        return Refused(Reason.MALFORMED, "after: what `next` of the page before said.")
+        return NO_CURSOR
     if account not in accounts_store.find(connection, [account]):
         return Refused(Reason.ACCOUNT_UNKNOWN)
     refused = refuse_view(connection, caller, account)
     if refused is not None:
         return refused
-    found = store.certificates(connection, account, after=start, limit=limit + 1)
-    more = name_of(found[limit - 1].number) if len(found) > limit else None
-    return Answer(200, {"account": account, "certificates": [one.body for one in found[:limit]], "next": more})
+    listed = store.certificates(connection, account, after=start, limit=limit + 1)
+    found, more = page(listed, limit, lambda one: name_of(one.number))
+    return Answer(200, {"account": account, "certificates": [one.body for one in found], "next": more})
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {KIND: _execute}

@@ -15,6 +15,7 @@ from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.calendar import Calendar
 from core.clock.rules import market_day, market_time
+from core.paging import page
 from core.parameters import rules, store
 from core.parameters.changes import (
     Known,
@@ -125,12 +126,12 @@ def list_versions(
     """List all versions, or those in force on a day, with who decided them."""
     on = day or market_day(clock.now(connection))
     current = {(one.kind, one.name, one.version) for one in store.in_force(connection, on)}
-    found = store.history(connection, kind=kind, day=day, after=after, limit=limit)
-    last = found[-1] if len(found) == limit else None
+    listed = store.history(connection, kind=kind, day=day, after=after, limit=limit + 1)
+    found, more = page(listed, limit, lambda one: f"{one.kind}:{one.name}:{one.version}")
     return {
         "day": on.isoformat(),
         "parameters": [shown(one) | {"in_force": (one.kind, one.name, one.version) in current} for one in found],
-        "next": None if last is None else f"{last.kind}:{last.name}:{last.version}",
+        "next": more,
     }
 
 

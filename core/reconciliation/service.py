@@ -7,11 +7,12 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.accounts.states import store as states
+from core.accounts.states import service as states
 from core.approvals.rules import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
 from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
+from core.paging import page
 from core.reconciliation import store
 from core.reconciliation.breaks import store as breaks
 from core.reconciliation.breaks.store import Run
@@ -101,7 +102,7 @@ def _keep(connection: Connection, made: Run, findings: Sequence[Finding]) -> Non
         said = "found" if before is None else "still differs"
         breaks.note(connection, number, who=made.asked_by, said=said, run=made.number)
         if is_stoppable(finding.account):
-            states.set_blocked(connection, [finding.account], why_stopped(number))
+            states.block(connection, [finding.account], why=why_stopped(number), by=made.asked_by)
     for agreed in known.values():
         breaks.note(connection, agreed.number, who=made.asked_by, said="agrees", run=made.number)
 
@@ -125,8 +126,7 @@ def list_runs(connection: Connection, caller: Caller, *, after: int, limit: int)
     refused = refuse_unless(caller, *READERS)
     if refused is not None:
         return refused
-    found = breaks.runs(connection, after=after, limit=limit)
-    more = found[-1].number if len(found) == limit else None
+    found, more = page(breaks.runs(connection, after=after, limit=limit + 1), limit, lambda one: one.number)
     return Answer(200, {"runs": [one.body for one in found], "next": more})
 
 
@@ -139,8 +139,8 @@ def list_breaks(
         return refused
     if state is not None and state not in STATES:
         return Refused(Reason.MALFORMED, f"state: one of {', '.join(STATES)}.")
-    found = breaks.page(connection, state=state, after=after, limit=limit)
-    more = found[-1].number if len(found) == limit else None
+    listed = breaks.page(connection, state=state, after=after, limit=limit + 1)
+    found, more = page(listed, limit, lambda one: one.number)
     return Answer(200, {"breaks": [one.body for one in found], "next": more})
 
 

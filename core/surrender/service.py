@@ -25,6 +25,7 @@ from core.emissions.years import store as years
 from core.emissions.years.rules import YearRules
 from core.ledger import store as ledger
 from core.ledger.rules import PENDING_SURRENDER, SURRENDERED, Place, Transfer, place_of
+from core.paging import page
 from core.refusals import Answer, Reason, Refused
 from core.surrender import penalty, reversal, store
 from core.surrender.rules import (
@@ -221,9 +222,8 @@ def list_surrenders(
     account = obligations.visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
-    found = store.page(connection, number, after=after, limit=limit + 1)
-    more = found[limit - 1].id if len(found) > limit else None
-    return Answer(200, {"account": number, "surrenders": [one.body for one in found[:limit]], "next": more})
+    found, more = page(store.page(connection, number, after=after, limit=limit + 1), limit, lambda one: one.id)
+    return Answer(200, {"account": number, "surrenders": [one.body for one in found], "next": more})
 
 
 def _kept(task: Task) -> Application:

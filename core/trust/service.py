@@ -16,6 +16,7 @@ from core.approvals import service as approvals
 from core.approvals.rules import HOLDER, MAKER, Caller, Task, refuse_unless, shown
 from core.audit import store as audit
 from core.clock import store as clock
+from core.paging import page
 from core.refusals import Answer, Reason, Refused
 from core.trust import store
 from core.trust.rules import (
@@ -114,8 +115,8 @@ def show(connection: Connection, caller: Caller, account: str, *, after: str, li
     refused = refuse_view(connection, caller, account)
     if refused is not None:
         return refused
-    found = store.page(connection, account, after=after, limit=limit)
-    more = found[-1].trusted if len(found) == limit else None
+    listed = store.page(connection, account, after=after, limit=limit + 1)
+    found, more = page(listed, limit, lambda entry: entry.trusted)
     limits = store.control(connection, account).body
     return Answer(200, {"account": account, "limits": limits, "trusted": [entry.body for entry in found], "next": more})
 

@@ -10,7 +10,8 @@ from typing import Any
 JSON, CSV = "application/json", "text/csv"
 HEADERS_OF_THE_CLIENT = frozenset({"Idempotency-Key", "Prefer"})
 """The client sends these itself: as --key and --wait say."""
-CURSORS = frozenset({"after", "before"})
+CURSOR = "after"
+"""The parameter that takes ``next`` of the page before."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +54,7 @@ class Operation:
     @property
     def cursor(self) -> str | None:
         """Name of the parameter that takes ``next`` of the page before."""
-        return next((field.name for field in self.fields if field.place == "query" and field.name in CURSORS), None)
+        return next((field.name for field in self.fields if (field.place, field.name) == ("query", CURSOR)), None)
 
     @property
     def uploads(self) -> bool:

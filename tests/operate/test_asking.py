@@ -165,7 +165,7 @@ ROWS = [
         "/v1/encumbrances/ENC-00000001/realise",
         {"document": "R-2", "quantity": 5, "to_account": F},
     ),
-    ("encumbrance notices --before 9", "GET", "/v1/notices?before=9", None),
+    ("encumbrance notices --after 9", "GET", "/v1/notices?after=9", None),
     (
         f"ownership merge {E} {F} --document M-1 --dry-run",
         "POST",

@@ -15,12 +15,12 @@ from starlette.responses import Response
 from core.accounts import service as accounts
 from core.accounts.documents import service as documents
 from core.accounts.files import service as files
-from core.accounts.files.rules import File, read_file
-from core.api import bodies, etag, views
-from core.api.calls import After, ByAnyone, ByChecker, ByMaker, Number, StrictRoute
+from core.accounts.files.rules import OPTIONAL, File, read_file
+from core.api import bodies, csv_body, etag, views
+from core.api.calls import After, ByAnyone, ByChecker, ByMaker, Limit, Number, StrictRoute
 from core.api.commands import Command
 from core.approvals.rules import Caller
-from core.refusals import Answer, Reason, Refused, RefusedError
+from core.refusals import Answer, Refused, RefusedError
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -119,24 +119,12 @@ async def open_accounts(call: ByMaker, body: bodies.OpenAccounts) -> Response:
     return await call.put(OPEN_ACCOUNTS, body.plain())
 
 
-FILE_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "text/csv": {
-                "schema": {
-                    "type": "string",
-                    "description": "UTF-8 with or without byte order mark, or what `charset` says (gb18030). The first "
-                    "line names the columns: name, kind, province; credit_code, sector, bank, contact_person, "
-                    "contact_phone, contact_email, contact_address. At most 60,000 lines and 100 MiB.",
-                },
-                "example": "name,kind,province,credit_code,sector\n"
-                "Example Power Company,E,42,91420000MA4KEXAMPL,power\n",
-            }
-        },
-    }
-}
-CHARSETS = {"utf-8": "utf-8", "utf8": "utf-8", "gb18030": "gb18030", "gbk": "gb18030", "gb2312": "gb18030"}
+FILE_BODY = csv_body.described(
+    ("name", "kind", "province"),
+    OPTIONAL,
+    example="name,kind,province,credit_code,sector\nExample Power Company,E,42,91420000MA4KEXAMPL,power\n",
+    limits="At most 60,000 lines and 100 MiB.",
+)
 
 
 @router.post(
@@ -147,22 +135,13 @@ async def open_account_file(call: ByMaker, request: Request) -> Response:
 
     The SHA-256 of the file makes a good Idempotency-Key: the same file twice is then the same answer.
     """
-    encoding = _charset(request.headers.get("content-type", ""))
+    encoding = csv_body.encoding_of(request)
     content = await request.body()
     read = await asyncio.to_thread(read_file, content, encoding=encoding)  # a second of work: others are served
     if isinstance(read, Refused):
         raise RefusedError(read)
     command = Command(partial(_propose_file, file=read), alone=True)
     return await call.put(command, {"sha256": read.sha256, "charset": encoding})
-
-
-def _charset(content_type: str) -> str:
-    media_type, _, said = content_type.partition(";")
-    name, _, value = said.strip().partition("=")
-    charset = value.strip().strip('"').lower() if name.strip().lower() == "charset" else "utf-8"
-    if media_type.strip().lower() != "text/csv" or charset not in CHARSETS:
-        raise RefusedError(Refused(Reason.MALFORMED, "A file is text/csv, in UTF-8 or with charset=gb18030."))
-    return CHARSETS[charset]
 
 
 @router.get("/v1/accounts", response_model=views.Accounts, responses=etag.NOT_MODIFIED, tags=["accounts"])
@@ -175,7 +154,7 @@ async def list_accounts(  # noqa: PLR0913  # each parameter is one filter of the
     province: Annotated[str, Query(pattern="^([0-9]{2})?$", description="as in the number", examples=["42"])] = "",
     sector: Annotated[str, Query(pattern="^[a-z0-9_]{0,32}$", examples=["power"])] = "",
     after: After = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
     if_none_match: etag.IfNoneMatch = None,
 ) -> Response:
     """Find accounts, in order of their numbers."""

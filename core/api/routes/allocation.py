@@ -11,11 +11,10 @@ from starlette.responses import Response
 
 from core.allocation import plans, releases
 from core.allocation import service as allocation
-from core.api import views
+from core.api import csv_body, views
 from core.api.bodies import EMITTER, Body, Text
-from core.api.calls import ByAnyone, ByMaker, ByProposer, Number, StrictRoute
+from core.api.calls import AfterNumber, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute
 from core.api.commands import Command
-from core.refusals import Reason, Refused, RefusedError
 
 router = APIRouter(route_class=StrictRoute)
 
@@ -23,8 +22,6 @@ ALLOCATE = Command(allocation.propose, alone=True)
 RELEASE = Command(releases.propose, alone=True)
 
 PlanNumber = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
-AfterNumber = Annotated[int, Query(ge=0, le=2**63 - 1)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 KIND = (
     "full (as it is left out): each line whole; pre: share_percent of each line now; final: each line is what is due in"
@@ -79,7 +76,7 @@ class Plans(BaseModel):
     """One page of plans; ``next`` goes into ``after``."""
 
     plans: list[Plan]
-    next: int | None
+    next: str | None
 
 
 class Lines(BaseModel):
@@ -87,7 +84,7 @@ class Lines(BaseModel):
 
     number: int
     lines: list[dict[str, Any]]
-    next: int | None
+    next: str | None
 
 
 class Totals(BaseModel):
@@ -112,7 +109,7 @@ class Deductions(BaseModel):
 
     account: str
     deductions: list[dict[str, Any]]
-    next: int | None
+    next: str | None
 
 
 @router.post("/v1/allocations", status_code=202, response_model=views.Task, tags=["allocation"])
@@ -121,17 +118,12 @@ async def allocate(call: ByProposer, body: Allocate) -> Response:
     return await call.put(ALLOCATE, {name: value for name, value in body.plain().items() if value is not None})
 
 
-CSV_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "text/csv": {
-                "schema": {"type": "string", "description": "UTF-8; columns account, tonnes, and if need be withheld"},
-                "example": f"account,tonnes,withheld\n{EMITTER},120000,\n",
-            }
-        },
-    }
-}
+CSV_BODY = csv_body.described(
+    ("account", "tonnes"),
+    ("withheld",),
+    example=f"account,tonnes,withheld\n{EMITTER},120000,\n",
+    limits="At most 60,000 lines and 8 MiB.",
+)
 
 
 @router.post(
@@ -150,13 +142,10 @@ async def allocate_csv(  # noqa: PLR0913  # all by name: what the JSON body says
     decided_by: Annotated[str | None, Query(max_length=100, description=DECIDED_BY)] = None,
 ) -> Response:
     """Propose a plan of up to 60,000 lines as a CSV file; every wrong row is named by its line in the file."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if media_type != "text/csv":
-        raise RefusedError(Refused(Reason.MALFORMED, "A plan as a file is text/csv."))
     said = {
         "product": product,
         "plan": plan,
-        "csv": (await request.body()).decode("latin-1"),
+        **await csv_body.kept(request),
         "kind": kind,
         "share_percent": share_percent,
         "follows": follows,

@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from core.accounts.rights import refuse_right
 from core.api import bodies, views
-from core.api.calls import After, ByAnyone, ByDecider, ByProposer, Call, StrictRoute, call
+from core.api.calls import After, ByAnyone, ByDecider, ByProposer, Call, Limit, StrictRoute, call
 from core.api.commands import EXECUTORS, UNDOERS, Command
 from core.approvals import service as approvals
 from core.approvals.rules import HOLDER, SEES_ALL, Caller
@@ -56,7 +56,7 @@ async def tasks(
     kind: Annotated[str | None, Query(pattern="^[a-z_]{1,60}$", examples=["surrender"])] = None,
     account: Annotated[str | None, Query(pattern="^[A-Z0-9-]{1,40}$", examples=[bodies.EMITTER])] = None,
     after: After = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
 ) -> Response:
     """List proposals, oldest first. Somebody of a subject names one of its accounts, or sees what he proposed."""
     page = {"state": state, "kind": kind, "account": account, "after": after, "limit": limit}

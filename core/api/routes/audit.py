@@ -9,7 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from core.api.calls import After, Call, StrictRoute, call
+from core.api.calls import After, Call, Limit, StrictRoute, call
 from core.approvals.rules import AUDITOR, OPERATOR
 from core.audit import service as audit
 
@@ -41,7 +41,7 @@ async def audit_trail(
     call: ByAuditor,
     subject: Annotated[str | None, Query(pattern="^[^\\x00]{1,200}$", examples=["E42-00001001-60"])] = None,
     after: After = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
 ) -> Response:
     """List who did what to an account, a task or a plan, or to anything at all.
 

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
-from uuid import UUID
+from typing import Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import EMITTER, Amount, Body, Day, Text
-from core.api.calls import ByAnyone, ByMaker, ByProposer, Number, StrictRoute, ToForesee
+from core.api.calls import AfterId, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.carryover import service as carryover
 
@@ -98,8 +97,8 @@ async def dry_run(call: ToForesee, body: CarryOver) -> Response:
 async def of_account(
     call: ByAnyone,
     number: Number,
-    after: Annotated[UUID | None, Query()] = None,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    after: AfterId = None,
+    limit: Limit = 100,
 ) -> Response:
     """List an account's carry-overs, with how its limits are worked out."""
     found = partial(carryover.list_carry_overs, caller=call.caller, number=number, after=after, limit=limit)

@@ -9,14 +9,13 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
-from core.api import views
+from core.api import csv_body, views
 from core.api.bodies import EMITTER, Body, Day, Text
-from core.api.calls import After, ByAnyone, ByMaker, ByProposer, Number, StrictRoute
+from core.api.calls import After, AfterNumber, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute
 from core.api.commands import Command
 from core.emissions import service as emissions
 from core.emissions.obligations import service as obligations
 from core.emissions.years import service as years
-from core.refusals import Reason, Refused, RefusedError
 from core.surrender import penalty
 
 router = APIRouter(route_class=StrictRoute)
@@ -26,8 +25,6 @@ CHANGE_YEAR = Command(years.propose, alone=True)
 PENALISE = Command(penalty.propose, alone=True)
 
 Year = Annotated[int, Path(ge=2000, le=2099, examples=[2020])]
-AfterNumber = Annotated[int, Query(ge=0, le=2**63 - 1)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class EmissionLine(Body):
@@ -81,7 +78,7 @@ class Years(BaseModel):
     """One page of years; ``next`` goes into ``after``."""
 
     years: list[YearRules]
-    next: int | None
+    next: str | None
 
 
 class Obligation(BaseModel, extra="allow"):
@@ -107,7 +104,7 @@ class AccountObligations(BaseModel):
     account: str
     standing: str
     obligations: list[Obligation]
-    next: int | None
+    next: str | None
 
 
 class YearObligations(BaseModel):
@@ -124,7 +121,7 @@ class History(BaseModel):
     account: str
     year: int
     history: list[dict[str, Any]]
-    next: int | None
+    next: str | None
 
 
 class Versions(BaseModel):
@@ -135,18 +132,12 @@ class Versions(BaseModel):
     next: str | None
 
 
-CSV_BODY = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "application/json": {"schema": {"$ref": "#/components/schemas/Emissions"}},
-            "text/csv": {
-                "schema": {"type": "string", "description": "UTF-8; columns account, tonnes, and if need be reason"},
-                "example": f"account,tonnes,reason\n{EMITTER},118500,\n",
-            },
-        },
-    }
-}
+CSV_BODY = csv_body.described(
+    ("account", "tonnes"),
+    ("reason",),
+    example=f"account,tonnes,reason\n{EMITTER},118500,\n",
+    limits="At most 20,000 lines and 8 MiB.",
+)
 
 
 @router.post("/v1/emissions", status_code=202, response_model=views.Task, tags=["compliance"])
@@ -162,9 +153,7 @@ async def upload_emissions_csv(
     call: ByProposer, request: Request, *, year: Annotated[int, Query(ge=2000, le=2099, examples=[2020])]
 ) -> Response:
     """Upload verified emissions as a CSV file; every wrong row is named by its line in the file."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "text/csv":
-        raise RefusedError(Refused(Reason.MALFORMED, "Emissions as a file are text/csv."))
-    return await call.put(UPLOAD, {"year": year, "csv": (await request.body()).decode("latin-1")})
+    return await call.put(UPLOAD, {"year": year, **await csv_body.kept(request)})
 
 
 @router.get("/v1/accounts/{number}/emissions", response_model=Versions, tags=["compliance"])

@@ -13,12 +13,13 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from core.api import bodies, views
-from core.api.calls import ByAnyone, ByOperator, Date, StrictRoute
+from core.api.calls import AfterNumber, ByAnyone, ByOperator, Date, StrictRoute
 from core.api.commands import Command
 from core.approvals.rules import Caller
 from core.clock import store as clock_store
 from core.clock.rules import decide_move, market_time
 from core.day import service as days
+from core.paging import page
 from core.refusals import Answer, Reason, Refused
 from core.reports import service as reports
 from core.settlement import store as settlement
@@ -68,7 +69,7 @@ async def report(call: ByAnyone, day: Date) -> Response:
 async def trades(
     call: ByAnyone,
     day: Date,
-    after: Annotated[int, Query(ge=0, le=2**63 - 1)] = 0,
+    after: AfterNumber = 0,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1000,
 ) -> Response:
     """List the day's settled trades in the order of the exchange."""
@@ -80,10 +81,10 @@ def _or_unknown(body: Mapping[str, Any] | None, detail: str = "") -> Answer | Re
 
 
 def _trades(connection: Connection, *, day: date, after: int, limit: int) -> Answer:
-    found = settlement.settled_trades(connection, day, after=after, limit=limit)
+    rows = settlement.settled_trades(connection, day, after=after, limit=limit + 1)
+    found, more = page(rows, limit, lambda trade: trade.appl_seq)
     listed = [{**asdict(trade), "executed_at": trade.executed_at.isoformat()} for trade in found]
-    more = found[-1].appl_seq if len(found) == limit else None
-    return Answer(200, {"day": day.isoformat(), "trades": listed, "next": more})
+    return Answer(200, {"day": day.isoformat(), "trades": listed, "next": None if more is None else int(more)})
 
 
 @router.post("/v1/clock", response_model=views.Clock, tags=["days"])

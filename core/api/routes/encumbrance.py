@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import EMITTER, INSTITUTION, Amount, Body, Day, Text
-from core.api.calls import After, ByAnyone, ByMaker, ByProposer, Number, StrictRoute
+from core.api.calls import After, AfterNumber, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute
 from core.api.commands import Command
 from core.encumbrance import endings, notices, reading, service
 
@@ -24,7 +24,6 @@ DEDUCT = Command(endings.propose_deduction, alone=True)
 
 COURT = "湖北省武汉市中级人民法院"
 Name = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["ENC-00000001"])]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Pledge(Body):
@@ -147,10 +146,10 @@ class Notice(BaseModel):
 
 
 class Notices(BaseModel):
-    """One page, the newest first; ``next`` goes into ``before`` for the page that follows."""
+    """One page, the newest first; ``next`` goes into ``after`` for the page that follows."""
 
     notices: list[Notice]
-    next: int | None
+    next: str | None
 
 
 @router.post("/v1/pledges", status_code=202, response_model=views.Task, tags=["encumbrances"])
@@ -202,11 +201,9 @@ async def of_account(call: ByAnyone, number: Number, after: After = "", limit: L
 
 
 @router.get("/v1/notices", response_model=Notices, tags=["public"])
-async def public_notices(
-    call: ByAnyone, before: Annotated[int, Query(ge=1, le=2**63 - 1)] = 2**63 - 1, limit: Limit = 100
-) -> Response:
+async def public_notices(call: ByAnyone, after: AfterNumber = 0, limit: Limit = 100) -> Response:
     """List the registry's public notices, the newest first; no login is needed."""
-    return await call.read(lambda connection: notices.page(connection, before=before, limit=limit))
+    return await call.read(lambda connection: notices.page(connection, after=after, limit=limit))
 
 
 @router.get("/v1/notices/{number}", response_model=Notice, tags=["public"])

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Request
 from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from sqlalchemy import Connection
@@ -16,7 +16,7 @@ from starlette.responses import Response
 from core.accounts import balance as accounts_balance
 from core.accounts import service as accounts
 from core.api import bodies, views
-from core.api.calls import After, ByAnyone, ByBank, ByProposer, Number, StrictRequest, StrictRoute
+from core.api.calls import After, ByAnyone, ByBank, ByProposer, Limit, Number, StrictRequest, StrictRoute
 from core.api.commands import Command
 from core.approvals.rules import Caller
 from core.bank import service as bank
@@ -58,9 +58,7 @@ async def balance(call: ByAnyone, number: Number, asset: Asset) -> Response:
 
 
 @router.get("/v1/accounts/{number}/transfers", response_model=views.Statement, tags=["holdings"])
-async def statement(
-    call: ByAnyone, number: Number, after: After = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> Response:
+async def statement(call: ByAnyone, number: Number, after: After = "", limit: Limit = 100) -> Response:
     """List the account's transfers in the order in which they were booked."""
     return await call.read(partial(_statement, caller=call.caller, number=number, after=after, limit=limit))
 

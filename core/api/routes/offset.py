@@ -6,13 +6,13 @@ from functools import partial
 from typing import Annotated, Any
 from uuid import UUID
 
-from fastapi import APIRouter, Body, Path, Query
+from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.api import bodies, views
 from core.api.bodies import EMITTER, Text
-from core.api.calls import ByAnyone, ByProposer, Number, StrictRoute, ToForesee
+from core.api.calls import AfterId, ByAnyone, ByProposer, Limit, Number, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.offset import link
 from core.offset import service as offset
@@ -24,8 +24,6 @@ RELEASE = Command(offset.release, alone=True)
 OFFSET = Command(offset.propose, alone=True)
 
 LotId = Annotated[UUID, Path(examples=["0f8fad5b-d9cb-469f-a165-70867728950e"])]
-AfterId = Annotated[UUID | None, Query()]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 Serial = Annotated[int, Field(json_schema_extra={"minimum": 1, "maximum": 999_999_999_999})]
 
 

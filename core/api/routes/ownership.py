@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path, Query
+from fastapi import APIRouter, Depends, Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import EMITTER, INSTITUTION, Amount, Body, Text
-from core.api.calls import After, ByAnyone, ByProposer, Call, Number, StrictRoute, call
+from core.api.calls import After, ByAnyone, ByProposer, Call, Limit, Number, StrictRoute, call
 from core.api.commands import Command
 from core.approvals.rules import AUTHORITY_MAKER, MAKER
 from core.ownership import cancellations, successions
@@ -120,9 +120,7 @@ async def certificate(call: ByAnyone, number: CertificateName) -> Response:
 
 
 @router.get("/v1/accounts/{number}/certificates", response_model=Certificates, tags=["ownership"])
-async def certificates(
-    call: ByAnyone, number: Number, after: After = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> Response:
+async def certificates(call: ByAnyone, number: Number, after: After = "", limit: Limit = 100) -> Response:
     """List the certificates of an account's voluntary cancellations."""
     return await call.read(
         lambda connection: cancellations.of_account(connection, call.caller, number, after=after, limit=limit)

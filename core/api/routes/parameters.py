@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import Body, Day, Text
-from core.api.calls import ByAnyone, ByMaker, Date, StrictRoute, ToForesee
+from core.api.calls import ByAnyone, ByMaker, Date, Limit, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.approvals.rules import Caller
 from core.day import foresight, rulebook
@@ -130,7 +130,7 @@ async def list_parameters(
     kind: Annotated[str | None, Query(pattern=KIND, examples=["limit"])] = None,
     day: Annotated[Day | None, Query(description="only what is in force on it", examples=["2021-07-16"])] = None,
     after: Annotated[str, Query(pattern=PLACE)] = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
 ) -> Response:
     """List every version of every parameter with who decided it, or those in force on a day."""
     return await call.read(partial(_list, kind=kind, day=day, after=after, limit=limit))

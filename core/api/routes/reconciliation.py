@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import INSTITUTION, Body, Text
-from core.api.calls import ByAnyone, ByOperator, Call, StrictRoute, keyed_call
+from core.api.calls import AfterNumber, ByAnyone, ByOperator, Call, Limit, StrictRoute, keyed_call
 from core.api.commands import Command
 from core.approvals.rules import MAKER, OPERATOR
 from core.reconciliation import closing
@@ -24,8 +24,6 @@ RECONCILE = Command(reconciliation.ask, alone=True)
 CLOSE = Command(closing.propose, alone=True)
 
 BreakNumber = Annotated[int, Path(ge=1, le=2**63 - 1, examples=[1])]
-AfterNumber = Annotated[int, Query(ge=0, le=2**63 - 1)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Reconcile(Body):
@@ -70,7 +68,7 @@ class Runs(BaseModel):
     """One page of runs; ``next`` goes into ``after``."""
 
     runs: list[Run]
-    next: int | None
+    next: str | None
 
 
 class Break(BaseModel, extra="allow"):
@@ -92,7 +90,7 @@ class Breaks(BaseModel):
     """One page of breaks; ``next`` goes into ``after``."""
 
     breaks: list[Break]
-    next: int | None
+    next: str | None
 
 
 @router.post("/v1/reconciliations", status_code=201, response_model=Run, tags=["reconciliation"])

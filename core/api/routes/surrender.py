@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Any
 from uuid import UUID
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.api import bodies, views
 from core.api.bodies import Body, Text
-from core.api.calls import ByAnyone, ByProposer, Number, StrictRoute, ToForesee
+from core.api.calls import AfterId, ByAnyone, ByProposer, Limit, Number, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.surrender import reversal
 from core.surrender import service as surrenders
@@ -21,9 +21,6 @@ router = APIRouter(route_class=StrictRoute)
 
 SURRENDER = Command(surrenders.propose, alone=True)
 REVERSE = Command(reversal.propose, alone=True)
-
-AfterId = Annotated[UUID | None, Query()]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Reverse(Body):

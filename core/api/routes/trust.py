@@ -5,14 +5,14 @@ from __future__ import annotations
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter
 from fastapi import Body as Payload
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import EMITTER, INSTITUTION, Amount, Body, MoveFreely, Nothing, Text
-from core.api.calls import After, ByAnyone, ByProposer, Number, StrictRoute
+from core.api.calls import After, ByAnyone, ByProposer, Limit, Number, StrictRoute
 from core.api.commands import Command
 from core.transfers import proposals
 from core.trust import service as trust
@@ -66,9 +66,7 @@ class Removed(BaseModel):
 
 
 @router.get("/v1/accounts/{number}/trusted", response_model=TrustList, tags=["trust"])
-async def trusted(
-    call: ByAnyone, number: Number, after: After = "", limit: Annotated[int, Query(ge=1, le=1000)] = 100
-) -> Response:
+async def trusted(call: ByAnyone, number: Number, after: After = "", limit: Limit = 100) -> Response:
     """Show whom an account trusts, and what it has limited itself to."""
     return await call.read(lambda connection: trust.show(connection, call.caller, number, after=after, limit=limit))
 

@@ -12,8 +12,9 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from core.accounts import service as accounts
-from core.api.calls import ByAnyone, Number, StrictRoute
+from core.api.calls import AfterNumber, ByAnyone, Limit, Number, StrictRoute
 from core.approvals.rules import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
+from core.paging import page
 from core.quantities import SerialRange, parse_serial
 from core.refusals import Answer, Reason, Refused
 from core.units.history import store as history
@@ -22,8 +23,6 @@ from core.units.history.store import Move
 router = APIRouter(route_class=StrictRoute)
 
 Serial = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["CEA-2019-000000000001"])]
-AfterNumber = Annotated[int, Query(ge=0, le=2**63 - 1)]
-Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Block(BaseModel):
@@ -54,7 +53,7 @@ class Life(BaseModel):
     issued: Block
     holder: str | None
     moves: list[MoveView]
-    next: int | None
+    next: str | None
 
 
 class HeldOn(BaseModel):
@@ -71,7 +70,7 @@ class Moves(BaseModel):
 
     account: str
     moves: list[MoveView]
-    next: int | None
+    next: str | None
 
 
 @router.get("/v1/serials/{serial}", response_model=Life, tags=["units"])
@@ -100,16 +99,17 @@ def _life(connection: Connection, *, caller: Caller, serial: str, after: int, li
         vintage, serial_number = parse_serial(serial)
     except ValueError:
         return Refused(Reason.SERIAL_UNKNOWN)
-    life = history.life_of(connection, vintage, serial_number, after=after, limit=limit)
+    life = history.life_of(connection, vintage, serial_number, after=after, limit=limit + 1)
     if life is None:
         return Refused(Reason.SERIAL_UNKNOWN)
+    moves, more = page(life.moves, limit, lambda move: move.id)
     told = {
         "serial": serial,
         "issue": life.issue,
         "issued": _block(life.issued),
         "holder": life.holder,
-        "moves": [_move(move) for move in life.moves],
-        "next": life.moves[-1].id if len(life.moves) == limit else None,
+        "moves": [_move(move) for move in moves],
+        "next": more,
     }
     return Answer(200, told)
 
@@ -128,8 +128,7 @@ def _moves(connection: Connection, *, caller: Caller, number: str, after: int, l
     account = accounts.get(connection, caller, number)
     if isinstance(account, Refused):
         return account
-    listed = history.moves_of(connection, number, after, limit)
-    more = listed[-1].id if len(listed) == limit else None
+    listed, more = page(history.moves_of(connection, number, after, limit + 1), limit, lambda move: move.id)
     return Answer(200, {"account": number, "moves": [_move(move) for move in listed], "next": more})
 
 

@@ -31,6 +31,7 @@ from core.emissions.years import store as years
 from core.emissions.years.rules import YearRules
 from core.ledger import store as ledger
 from core.ledger.rules import AVAILABLE
+from core.paging import page
 from core.refusals import Answer, Reason, Refused
 
 EVENTS_MAX = 200
@@ -181,10 +182,10 @@ def list_account(connection: Connection, caller: Caller, number: str, *, after: 
     if isinstance(account, Refused):
         return account
     found = store.of_account(connection, number, after=after, limit=limit + 1)
-    more = found[limit - 1].year if len(found) > limit else None
+    shown, more = page(found, limit, lambda one: one.year)
     today = market_day(clock.now(connection))
     listed = []
-    for one in found[:limit]:
+    for one in shown:
         rules = years.in_force(connection, one.year)
         listed.append({**one.facts(rules), "deadline": rules.deadline.isoformat() if rules.deadline else None})
         listed[-1]["days_left"] = _days_left(rules, today)
@@ -211,9 +212,9 @@ def list_year(
     if state and state not in STATES:
         return Refused(Reason.MALFORMED, f"state: one of {', '.join(STATES)}.")
     rules = years.in_force(connection, year)
-    found = store.of_year(connection, year, state=state, after=after, limit=limit + 1)
-    more = found[limit - 1].account if len(found) > limit else None
-    return Answer(200, {"year": year, "obligations": [one.facts(rules) for one in found[:limit]], "next": more})
+    listed = store.of_year(connection, year, state=state, after=after, limit=limit + 1)
+    found, more = page(listed, limit, lambda one: one.account)
+    return Answer(200, {"year": year, "obligations": [one.facts(rules) for one in found], "next": more})
 
 
 def history(
@@ -223,9 +224,9 @@ def history(
     account = visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
-    found = store.history(connection, number, year, after=after, limit=limit + 1)
-    more = found[limit - 1]["id"] if len(found) > limit else None
-    return Answer(200, {"account": number, "year": year, "history": found[:limit], "next": more})
+    listed = store.history(connection, number, year, after=after, limit=limit + 1)
+    found, more = page(listed, limit, lambda one: one["id"])
+    return Answer(200, {"account": number, "year": year, "history": found, "next": more})
 
 
 def visible(connection: Connection, caller: Caller, number: str) -> Account | Refused:

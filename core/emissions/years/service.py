@@ -15,6 +15,7 @@ from core.clock import store as clock
 from core.emissions.obligations import service as obligations
 from core.emissions.years import store
 from core.emissions.years.rules import read_change
+from core.paging import page
 from core.refusals import Answer, Refused
 
 PAGE_MAX = 100
@@ -54,9 +55,8 @@ def show(connection: Connection, _caller: Caller, year: int) -> Answer:
 
 def list_years(connection: Connection, _caller: Caller, *, after: int, limit: int) -> Answer:
     """Return a page of years for which rules were laid down."""
-    found = store.page(connection, after=after, limit=limit + 1)
-    more = found[limit - 1].year if len(found) > limit else None
-    return Answer(200, {"years": [rules.body for rules in found[:limit]], "next": more})
+    found, more = page(store.page(connection, after=after, limit=limit + 1), limit, lambda rules: rules.year)
+    return Answer(200, {"years": [rules.body for rules in found], "next": more})
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {"compliance_year": _execute}
