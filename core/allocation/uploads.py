@@ -24,14 +24,21 @@ _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
 def read_plan(body: Mapping[str, Any]) -> Plan | Refused:
-    """Read a plan as proposed, or as a task kept it: with ``lines``, or with a file's bytes, as Latin-1, in ``csv``."""
+    """Read a plan as proposed, or as a task kept it: with ``lines``, or with a file's bytes, as Latin-1, in ``csv``.
+
+    ``charset`` is the encoding of such a file where that is not UTF-8.
+    """
     vintage = vintage_of(body.get("product"))
     refused = _refuse_frame(body)
     if refused is not None:
         return refused
     if "csv" in body:
         found = csv_lines.read(
-            body["csv"].encode("latin-1"), columns=COLUMNS, optional=("withheld",), lines_max=FILE_LINES_MAX
+            body["csv"].encode("latin-1"),
+            columns=COLUMNS,
+            optional=("withheld",),
+            encoding=body.get("charset", "utf-8"),
+            lines_max=FILE_LINES_MAX,
         )
         if isinstance(found, Refused):
             return found

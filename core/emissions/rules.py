@@ -52,12 +52,15 @@ class Known:
 
 
 def read_upload(body: Mapping[str, Any]) -> Upload | Refused:
-    """Read an upload as proposed or kept: with ``lines``, or with a file's bytes, as Latin-1, in ``csv``."""
+    """Read an upload as proposed or kept: with ``lines``, or with a file's bytes, as Latin-1, in ``csv``.
+
+    ``charset`` is the encoding of such a file where that is not UTF-8.
+    """
     year, lines = body.get("year"), body.get("lines")
     if not is_year(year):
         return Refused(Reason.MALFORMED, "year: the year of the emissions, such as 2020.")
     if "csv" in body:
-        return _read_file(year, body["csv"].encode("latin-1"))
+        return _read_file(year, body["csv"].encode("latin-1"), body.get("charset", "utf-8"))
     if not isinstance(lines, list) or not 0 < len(lines) <= LINES_MAX:
         return Refused(Reason.MALFORMED, f"lines: a list of 1 to {LINES_MAX}.")
     read = []
@@ -71,9 +74,9 @@ def read_upload(body: Mapping[str, Any]) -> Upload | Refused:
     return Upload(year, tuple(read))
 
 
-def _read_file(year: int, raw: bytes) -> Upload | Refused:
+def _read_file(year: int, raw: bytes, encoding: str) -> Upload | Refused:
     """Read a CSV file with the columns account, tonnes and, for corrections, reason; lines count as in the file."""
-    found = csv_lines.read(raw, columns=COLUMNS, optional=("reason",), lines_max=LINES_MAX)
+    found = csv_lines.read(raw, columns=COLUMNS, optional=("reason",), encoding=encoding, lines_max=LINES_MAX)
     if isinstance(found, Refused):
         return found
     lines = []
@@ -81,8 +84,6 @@ def _read_file(year: int, raw: bytes) -> Upload | Refused:
         tonnes = row.cells["tonnes"]
         whole = int(tonnes) if _WHOLE.fullmatch(tonnes) else tonnes
         lines.append(Line(row.cells["account"], whole, row.cells.get("reason") or None, row.line))
-    if not lines and not found.errors:
-        return Refused(Reason.MALFORMED, "The file has no line.")
     return Upload(year, tuple(lines), tuple(found.errors))
 
 

@@ -74,19 +74,30 @@ async def test_nothing_that_is_sent_makes_a_write_fail(api: Any, path: str) -> N
 @pytest.mark.parametrize(
     ("content", "code"),
     [
-        (b"", Reason.MALFORMED),
-        (b"account,tonnes", Reason.MALFORMED),
-        (b"account;tonnes\nE42;5", Reason.MALFORMED),
-        ("account,tonnes\n企业,5".encode("gb18030"), Reason.MALFORMED),
+        (b"", Reason.FILE_EMPTY),
+        (b"account,tonnes", Reason.FILE_EMPTY),
+        (b"account;tonnes\nE42;5", Reason.FILE_HEADER),
+        ("account,tonnes\n企业,5".encode("gb18030"), Reason.FILE_NOT_UTF8),
         (b"account,tonnes\nE42-00001001-60,5", Reason.ACCOUNT_UNKNOWN),
         (b"account,tonnes\n\x00,\x00", Reason.MALFORMED),
-        (b'account,tonnes\n"', Reason.MALFORMED),
+        (b'account,tonnes\n"', Reason.FILE_BROKEN),
     ],
 )
 async def test_a_file_that_is_wrong_is_refused_by_code(api: Any, content: bytes, code: Reason) -> None:
     headers = {"Content-Type": "text/csv"}
     answer = await api.post("/v1/emissions/csv?year=2020", content=content, headers=headers, roles=UP)
     assert (answer.status_code, answer.json()["code"]) == (code.http_status, code.code), answer.text
+
+
+async def test_emissions_in_another_encoding_are_read_when_the_file_says_so(api: Any) -> None:
+    firm = await api.account("Firm")
+    content = f"account,tonnes,reason\n{firm},80,核查\n".encode("gb18030")
+    headers = {"Content-Type": "text/csv; charset=GBK"}
+    answer = await api.post("/v1/emissions/csv?year=2020", content=content, headers=headers, roles=UP)
+    assert (answer.status_code, answer.json()["lines"]) == (
+        202,
+        [{"account": firm, "tonnes": 80, "reason": "核查"}],
+    ), answer.text
 
 
 async def test_rows_of_a_file_are_refused_by_their_lines(api: Any) -> None:

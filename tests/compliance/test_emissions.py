@@ -66,16 +66,27 @@ def test_every_wrong_line_is_named_and_a_year_must_be_over() -> None:
         {"year": 2020, "lines": [{"account": 5}]},
         {"year": 2020, "lines": [7]},
         {"year": 2020, "lines": [{"account": E, "tonnes": 1, "reason": "\x00"}]},
-        {"year": 2020, "csv": ""},
-        {"year": 2020, "csv": "account\nE42"},
-        {"year": 2020, "csv": "account,tonnes\n"},
-        {"year": 2020, "csv": "account,tonnes\n\xff,1"},
     ],
 )
 def test_an_upload_that_cannot_be_read_is_refused(body: dict[str, Any]) -> None:
     refused = read_upload(body)
     assert isinstance(refused, Refused)
     assert refused.reason == Reason.MALFORMED
+
+
+@pytest.mark.parametrize(
+    ("raw", "reason"),
+    [
+        ("", Reason.FILE_EMPTY),
+        ("account\nE42", Reason.FILE_HEADER),
+        ("account,tonnes\n", Reason.FILE_EMPTY),
+        ("account,tonnes\n\xff,1", Reason.FILE_NOT_UTF8),
+    ],
+)
+def test_a_file_that_cannot_be_read_is_refused_by_the_codes_of_files(raw: str, reason: Reason) -> None:
+    refused = read_upload({"year": 2020, "csv": raw})
+    assert isinstance(refused, Refused)
+    assert refused.reason is reason
 
 
 def test_a_file_is_read_as_the_same_lines() -> None:

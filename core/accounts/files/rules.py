@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import io
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from core import csv_lines
 from core.accounts.rules import BANKS, CONTACT_FIELDS, Application, faults_of, read_application
 from core.refusals import LineError, Reason, Refused
 
@@ -16,11 +15,9 @@ ROWS_MAX = 60_000
 """Twenty-four times the market's accounts; one file is one transaction of a few seconds."""
 BYTES_MAX = 100 * 1024 * 1024
 """No row needs more than 1.5 kB."""
-FIELD_MAX = 1_000
-"""Characters of one field; the longest that is accepted has 200."""
 
-REQUIRED = ("name", "kind", "province")
-COLUMNS = (*REQUIRED, "credit_code", "sector", "bank", *(f"contact_{name}" for name in CONTACT_FIELDS))
+OPTIONAL = ("credit_code", "sector", "bank", *(f"contact_{name}" for name in CONTACT_FIELDS))
+COLUMNS = ("name", "kind", "province", *OPTIONAL)
 ALIASES: Mapping[str, str] = {
     "名称": "name",
     "类型": "kind",
@@ -48,110 +45,40 @@ class File:
     errors: Sequence[LineError] = field(default=())
 
 
-def decode(content: bytes, encoding: str = "utf-8") -> str | Refused:
-    """Read bytes as text; a byte order mark is taken off, and an encoding that is not UTF-8 is named."""
-    if len(content) > BYTES_MAX:
-        return Refused(Reason.FILE_TOO_LARGE, f"At most {BYTES_MAX} bytes.")
-    try:
-        return content.decode(encoding).removeprefix("\ufeff")
-    except UnicodeDecodeError as error:
-        return Refused(Reason.FILE_NOT_UTF8, f"{_guess(content)} Byte {error.start + 1} is the first that is wrong.")
-
-
-def _guess(content: bytes) -> str:
-    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
-        return "It is UTF-16."
-    try:
-        content.decode("gb18030")
-    except UnicodeDecodeError:
-        return "It is no encoding known here."
-    return "It looks like GB18030."
-
-
 def read_file(
     content: bytes, *, encoding: str = "utf-8", banks: Collection[str] = BANKS, progress: Progress | None = None
 ) -> File | Refused:
     """Read a whole file; Refused when it is no table of applications at all, else every wrong row is in ``errors``."""
-    text = decode(content, encoding)
-    if isinstance(text, Refused):
-        return text
-    rows = _rows(text)
-    header = _header(next(rows, None))
-    if isinstance(header, Refused):
-        return header
-    table = _Table(header, banks)
-    for count, row in enumerate(rows, start=1):
-        if count > ROWS_MAX:
-            return Refused(Reason.FILE_TOO_LARGE, f"At most {ROWS_MAX} lines below the header.")
+    if len(content) > BYTES_MAX:
+        return Refused(Reason.FILE_TOO_LARGE, f"At most {BYTES_MAX} bytes.")
+    found = csv_lines.read(
+        content, columns=COLUMNS, optional=OPTIONAL, aliases=ALIASES, encoding=encoding, lines_max=ROWS_MAX
+    )
+    if isinstance(found, Refused):
+        return found
+    table = _Table(banks)
+    for count, row in enumerate(found.rows, start=1):
         table.take(row)
         if progress is not None:
             progress(count)
-    if not table.lines and not table.errors:
-        return Refused(Reason.FILE_EMPTY)
-    return File(hashlib.sha256(content).hexdigest(), table.lines, table.applications, table.errors)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    line: int
-    fields: Sequence[str] = ()
-    broken: str = ""
-
-
-def _rows(text: str) -> Iterator[_Row]:
-    """Split into rows with the line on which each begins; lines with nothing on them are left out.
-
-    What cannot be read ends the file: behind an open quote nothing is what it seems.
-    """
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    while True:
-        line = reader.line_num + 1
-        try:
-            fields = next(reader)
-        except StopIteration:
-            return
-        except csv.Error as error:
-            yield _Row(line, broken=f"{error}.")
-            return
-        if any(value.strip() for value in fields):
-            yield _Row(line, [value.strip() for value in fields])
-
-
-def _header(row: _Row | None) -> list[str] | Refused:
-    if row is None:
-        return Refused(Reason.FILE_EMPTY)
-    if row.broken:
-        return Refused(Reason.FILE_HEADER, row.broken)
-    named = [ALIASES.get(value, value.lower()) for value in row.fields]
-    missing = [name for name in REQUIRED if name not in named]
-    strange = [name for name in named if name not in COLUMNS]
-    if missing:
-        return Refused(Reason.FILE_HEADER, f"Missing: {', '.join(missing)}.")
-    if strange:
-        return Refused(Reason.FILE_HEADER, f"Unknown: {', '.join(repr(name[:40]) for name in strange[:5])}.")
-    if len(set(named)) != len(named):
-        return Refused(Reason.FILE_HEADER, "A column stands twice.")
-    return named
+    errors = sorted([*found.errors, *table.errors], key=lambda error: error.line)
+    return File(hashlib.sha256(content).hexdigest(), table.lines, table.applications, errors)
 
 
 class _Table:
     """Collects what rows say, and compares each with those before it."""
 
-    def __init__(self, header: Sequence[str], banks: Collection[str]) -> None:
-        self._header, self._banks = header, banks
+    def __init__(self, banks: Collection[str]) -> None:
+        self._banks = banks
         self._codes: dict[str, int] = {}
         self._seen: dict[tuple[str, ...], int] = {}
         self.lines: list[int] = []
         self.applications: list[Application] = []
         self.errors: list[LineError] = []
 
-    def take(self, row: _Row) -> None:
+    def take(self, row: csv_lines.Row) -> None:
         """Read one row, or note all that is wrong with it."""
-        broken = row.broken or self._misshapen(row)
-        if broken:
-            self.errors.append(LineError(row.line, Reason.FILE_BROKEN, broken))
-            return
-        body = _body(dict(zip(self._header, row.fields, strict=True)))
+        body = _body(row.cells)
         faults = [
             LineError(row.line, fault.reason, fault.detail, fault.column)
             for fault in faults_of(body, banks=self._banks)
@@ -163,15 +90,8 @@ class _Table:
             self.applications.append(application)
         self.errors += faults
 
-    def _misshapen(self, row: _Row) -> str:
-        if len(row.fields) != len(self._header):
-            return f"{len(row.fields)} fields under {len(self._header)} columns."
-        if any(len(value) > FIELD_MAX for value in row.fields):
-            return f"A field has more than {FIELD_MAX} characters."
-        return ""
-
-    def _repeated(self, row: _Row, code: str | None) -> list[LineError]:
-        whole = tuple(row.fields)
+    def _repeated(self, row: csv_lines.Row, code: str | None) -> list[LineError]:
+        whole = tuple(row.cells.values())
         before = self._seen.setdefault(whole, row.line)
         if before != row.line:
             return [LineError(row.line, Reason.FILE_LINE_TWICE, f"As line {before}.")]
