@@ -17,7 +17,7 @@ from core.accounts.documents import service as documents
 from core.accounts.files import service as files
 from core.accounts.files.rules import OPTIONAL, File, read_file
 from core.api import bodies, csv_body, etag, views
-from core.api.calls import After, ByAnyone, ByChecker, ByMaker, Number, StrictRoute
+from core.api.calls import After, ByAnyone, ByChecker, ByMaker, Limit, Number, StrictRoute
 from core.api.commands import Command
 from core.approvals.rules import Caller
 from core.refusals import Answer, Refused, RefusedError
@@ -154,7 +154,7 @@ async def list_accounts(  # noqa: PLR0913  # each parameter is one filter of the
     province: Annotated[str, Query(pattern="^([0-9]{2})?$", description="as in the number", examples=["42"])] = "",
     sector: Annotated[str, Query(pattern="^[a-z0-9_]{0,32}$", examples=["power"])] = "",
     after: After = "",
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    limit: Limit = 100,
     if_none_match: etag.IfNoneMatch = None,
 ) -> Response:
     """Find accounts, in order of their numbers."""
