@@ -163,9 +163,7 @@ def _kept(connection: Connection, task: Task) -> Kept:
     """Return the plan of a task; one that was proposed before plans were kept is kept now."""
     number = task.payload.get("plan_number")
     if number is None:
-        plan = read_plan(task.payload)
-        if isinstance(plan, Refused):
-            raise TypeError(f"task {task.id} holds no plan: {plan}")
+        plan = approvals.kept(task, read_plan)
         number = store.insert(connection, plan, by=task.proposed_by, at=task.proposed_at, chain=None)
         store.set_task(connection, number, task.id)
     kept = store.find(connection, number)

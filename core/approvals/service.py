@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from sqlalchemy import Connection
@@ -50,8 +50,14 @@ Executor = Callable[[Connection, Caller, Task], Mapping[str, Any] | Refused]
 The caller is who decided last; for a task that was delayed or expired, the process that noticed that it is due.
 """
 
+Kept = TypeVar("Kept")
+
 Rights = Callable[[Connection, Caller, str, Right], Refused | None]
 """Refuses a caller who has not the right (view, maker, checker) for an account."""
+
+
+class UnreadableTaskError(Exception):
+    """A task holds what the service that kept it does not read any more."""
 
 
 def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
@@ -90,6 +96,17 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
     store.insert(connection, task)
     audit.record(connection, caller=caller.name, action=f"propose {kind}", subject=subject, detail={"task": task.id})
     return Answer(202, task.body, {"Location": f"/v1/tasks/{task.id}"})
+
+
+def kept(task: Task, read: Callable[[Mapping[str, Any]], Kept | Refused]) -> Kept:
+    """Read again what a task holds, by what read it when it was proposed.
+
+    That it cannot be read any more is a fault of ours, never an answer about what the caller asks.
+    """
+    found = read(task.payload)
+    if isinstance(found, Refused):
+        raise UnreadableTaskError(f"task {task.id} holds no {task.kind} that can be read: {found}")
+    return found
 
 
 def get(connection: Connection, caller: Caller, task_id: str, *, rights: Rights | None = None) -> Answer | Refused:

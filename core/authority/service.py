@@ -73,10 +73,8 @@ def _judge(connection: Connection, move: Move) -> Refused | None:
 
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    move = refuse_mover(caller) or read_move(task.payload)
-    if isinstance(move, Refused):
-        return move
-    refused = _judge(connection, move)  # again: since the proposal another move may have been decided
+    move = approvals.kept(task, read_move)
+    refused = refuse_mover(caller) or _judge(connection, move)  # again: another was decided meanwhile?
     if refused is not None:
         return refused
     tenure = Tenure(move.account, move.province, move.from_day)

@@ -58,10 +58,7 @@ def propose_rule(connection: Connection, caller: Caller, body: Mapping[str, Any]
 
 
 def _lay_down(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    read = read_rule(task.payload)
-    if isinstance(read, Refused):
-        raise TypeError(f"task {task.id} holds no rule set: {read}")
-    rule, reason = read
+    rule, reason = approvals.kept(task, read_rule)
     store.lock_rules(connection)
     known = store.rules(connection)
     refused = refuse_rule(rule, known)  # again: another rule set may have taken a vintage
@@ -148,7 +145,7 @@ def _decide(
 
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    application, number = _kept(task), str(task.payload["application"])
+    application, number = approvals.kept(task, read_application), str(task.payload["application"])
     store.lock_account(connection, application.account)
     kept = store.lock(connection, number)
     refused = _refuse_now(connection, application, kept)
@@ -197,7 +194,7 @@ def _refuse_now(connection: Connection, application: Application, kept: Mapping[
 
 
 def _release(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
-    application, now = _kept(task), clock.now(connection)
+    application, now = approvals.kept(task, read_application), clock.now(connection)
     free = place_of(application.account, application.product)
     back = Transfer(task.id, _aside(application), free, application.tonnes, "CARRY_OVER_RELEASE", task.id)
     ledger.post(connection, [back], market_day=market_day(now))
@@ -229,7 +226,7 @@ def limits(connection: Connection, account: str) -> list[dict[str, Any]]:
             "vintages": list(rule.vintages),
             "to_vintage": rule.to_vintage,
             "net_sold": standing.net_sold,
-            "limit": rule.limit(standing.net_sold),
+            "limit_t": rule.limit(standing.net_sold),
             "carried": standing.carried,
             "left": standing.left(rule),
             "apply_until": rule.apply_until.isoformat(),
@@ -253,13 +250,6 @@ def list_carry_overs(
 def list_rules(connection: Connection, _caller: Caller) -> Answer:
     """Return the rule sets in force."""
     return Answer(200, {"rules": [rule.body for rule in store.rules(connection)]})
-
-
-def _kept(task: Task) -> Application:
-    application = read_application(task.payload)
-    if isinstance(application, Refused):
-        raise TypeError(f"task {task.id} holds no application: {application}")
-    return application
 
 
 def _aside(application: Application) -> Place:

@@ -49,9 +49,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
 
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    upload, at = read_upload(task.payload), clock.now(connection)
-    if isinstance(upload, Refused):
-        raise TypeError(f"task {task.id} holds no emissions: {upload}")
+    upload, at = approvals.kept(task, read_upload), clock.now(connection)
     obligation_store.lock(connection, accounts_of(upload), upload.year)
     known = _known(connection, upload, task.payload.get("province"))
     refused = judge(upload, known, this_year=_today(connection).year)  # again: others may have corrected them since

@@ -49,7 +49,7 @@ def propose_realisation(connection: Connection, caller: Caller, body: Mapping[st
 
 
 def propose_deduction(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
-    """Propose to take exactly the stated quantity out of a freeze, by a court's decision, restricted or not."""
+    """Propose to take exactly the stated amount out of a freeze, by a court's decision, restricted or not."""
     return _propose(connection, caller, body, kind="deduct", kinds=frozenset({FREEZE}))
 
 
@@ -68,7 +68,7 @@ def _propose(
         "encumbrance": one.name,
         "account": one.account,
         "asset": ending.asset or one.asset,
-        "quantity": amount or None,
+        "amount": amount or None,
         "document": ending.document,
         "ending": {name: body[name] for name in ENDING if name in body},
     }
@@ -78,7 +78,7 @@ def _propose(
     return approvals.propose(connection, caller, kind=kind, payload=payload, subject=one.account, accounts=concerned)
 
 
-ENDING = ("encumbrance", "document", "quantity", "to_account", "asset", "instruction")
+ENDING = ("encumbrance", "document", "amount", "to_account", "asset", "instruction")
 """What a task keeps of the request, so that it is judged again by the same words."""
 
 
@@ -126,10 +126,7 @@ def _taking(connection: Connection, one: Encumbrance, ending: Ending, ground: Gr
 
 
 def _kept(task: Task, *, takes: bool) -> Ending:
-    ending = read_ending(task.payload["ending"], takes=takes)
-    if isinstance(ending, Refused):
-        raise TypeError(f"task {task.id} holds no ending: {ending}")
-    return ending
+    return approvals.kept(task, lambda payload: read_ending(payload["ending"], takes=takes))
 
 
 def _release(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:

@@ -61,13 +61,6 @@ def _decide(connection: Connection, asked: Cancellation) -> int | Refused:
     )
 
 
-def _kept(task: Task) -> Cancellation:
-    asked = read_cancellation(task.payload)
-    if isinstance(asked, Refused):
-        raise TypeError(f"task {task.id} holds no cancellation: {asked}")
-    return asked
-
-
 def _place(asked: Cancellation, bucket: str) -> Place:
     return place_of(asked.account, asked.product, bucket)
 
@@ -78,7 +71,7 @@ def _book(connection: Connection, tonnes: int, way: tuple[Place, Place], kind: s
 
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
-    asked, day = _kept(task), market_day(clock.now(connection))
+    asked, day = approvals.kept(task, read_cancellation), market_day(clock.now(connection))
     vintage = vintage_of(asked.product)
     if vintage is None:
         raise TypeError(f"task {task.id} names no product")
@@ -111,7 +104,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
 
 
 def _undo(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
-    asked = _kept(task)
+    asked = approvals.kept(task, read_cancellation)
     _book(connection, asked.tonnes, (_place(asked, LOCKED), _place(asked, AVAILABLE)), "CANCEL_HOLD_RELEASE")
     outcome = {"released": asked.tonnes}
     audit.record(connection, caller=caller.name, action="release hold", subject=asked.account, detail=outcome)

@@ -106,9 +106,7 @@ def _look(connection: Connection, asked: Succession, *, lock: bool, task: str = 
 
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    asked = read_succession(task.payload)
-    if isinstance(asked, Refused):
-        raise TypeError(f"task {task.id} holds no succession: {asked}")
+    asked = approvals.kept(task, read_succession)
     owed = obligations.owed(connection, asked.giver, asked.parts[0].account) if asked.kind == MERGER else []
     estate = _look(connection, asked, lock=True, task=task.id)
     planned = plan(asked, estate)

@@ -91,9 +91,7 @@ def _now(connection: Connection, found: Break) -> Finding | None:
 
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    closing = read_closing(task.payload)
-    if isinstance(closing, Refused):
-        raise TypeError(f"task {task.id} explains no break: {closing}")
+    closing = approvals.kept(task, read_closing)
     found = breaks.find(connection, closing.number, lock=True)
     refused = refuse_closing(found, state=EXPLAINED)
     if refused is not None or found is None:

@@ -113,7 +113,7 @@ def _decide(
 
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    application, now = _kept(task), clock.now(connection)
+    application, now = approvals.kept(task, read_application), clock.now(connection)
     if application.vintage is None:
         raise TypeError(f"task {task.id} names no product")
     kept = store.find(connection, str(task.payload["hold"]), hold=True)
@@ -171,7 +171,7 @@ def _count(
 
 
 def _release(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
-    application, day = _kept(task), market_day(clock.now(connection))
+    application, day = approvals.kept(task, read_application), market_day(clock.now(connection))
     kept = store.find(connection, str(task.payload["hold"]), hold=True)
     if kept is not None:
         rules = years.in_force(connection, application.year)
@@ -224,13 +224,6 @@ def list_surrenders(
         return account
     found, more = page(store.page(connection, number, after=after, limit=limit + 1), limit, lambda one: one.id)
     return Answer(200, {"account": number, "surrenders": [one.body for one in found], "next": more})
-
-
-def _kept(task: Task) -> Application:
-    application = read_application(task.payload)
-    if isinstance(application, Refused):
-        raise TypeError(f"task {task.id} holds no application: {application}")
-    return application
 
 
 def _available(application: Application) -> Place:

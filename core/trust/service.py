@@ -153,9 +153,7 @@ def _add(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any
 
 
 def _set_control(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    account, wanted = task.payload["account"], read_control(task.payload)
-    if isinstance(wanted, Refused):
-        return wanted
+    account, wanted = task.payload["account"], approvals.kept(task, read_control)
     store.set_control(connection, account, wanted, at=clock.now(connection))
     audit.record(connection, caller=caller.name, action="set limits", subject=account, detail=wanted.body)
     return {}

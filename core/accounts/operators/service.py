@@ -53,9 +53,7 @@ def _judge(connection: Connection, wish: Wish) -> Refused | None:
 
 
 def _carry_out(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    wish = read_wish(task.payload)
-    if isinstance(wish, Refused):
-        return wish
+    wish = approvals.kept(task, read_wish)
     accounts.lock(connection, [wish.account])
     refused = _judge(connection, wish)
     if refused is not None:

@@ -104,9 +104,7 @@ def refuse_unless_empty(connection: Connection, number: str, *, but: str = NO_TA
 
 
 def _carry_out(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
-    change = read_change(task.payload)
-    if isinstance(change, Refused):
-        return change
+    change = approvals.kept(task, read_change)
     return enact(connection, change, proposed_by=task.proposed_by, decided_by=caller.name, task=task.id)
 
 

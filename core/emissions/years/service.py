@@ -34,9 +34,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
 
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
-    change = read_change(task.payload)
-    if isinstance(change, Refused):
-        raise TypeError(f"task {task.id} holds no rules of a year: {change}")
+    change = approvals.kept(task, read_change)
     year, at = change.rules.year, clock.now(connection)
     store.lock(connection, year)
     version = store.in_force(connection, year).version + 1
