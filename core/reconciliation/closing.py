@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.accounts import store as accounts
-from core.accounts.states import store as states
+from core.accounts.states import service as states
 from core.approvals import service as approvals
 from core.approvals.rules import MAKER, OPERATOR, Caller, Task, refuse_unless
 from core.audit import store as audit
@@ -110,7 +110,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     breaks.set_state(connection, found.number, CLOSED)
     made = service.run(connection, cause="close", asked_by=caller.name)
     breaks.note(connection, found.number, who=caller.name, said="closed", run=made.number)
-    _let_go(connection, found)
+    _let_go(connection, found, by=caller.name)
     outcome: dict[str, Any] = {"closed": found.number, "run": made.number}
     if entry is not None:
         outcome["corrected"] = {"side": entry.side, "from": entry.giver, "to": entry.taker, "tonnes": entry.tonnes}
@@ -155,14 +155,15 @@ def _refuse_difference(connection: Connection, found: Break, entry: Entry | None
     return None
 
 
-def _let_go(connection: Connection, found: Break) -> None:
-    """Let the account move again, unless another break of it is open."""
+def _let_go(connection: Connection, found: Break, *, by: str) -> None:
+    """Let the account move again, unless another break of it is open: then that one is what stops it now."""
     if not is_stoppable(found.account):
         return
     others = [one for one in breaks.not_closed(connection) if one.account == found.account]
-    states.set_blocked(connection, [found.account], None)
     if others:
-        states.set_blocked(connection, [found.account], why_stopped(others[0].number))
+        states.keep_blocked(connection, found.account, why=why_stopped(others[0].number), by=by)
+    else:
+        states.unblock(connection, [found.account], by=by)
 
 
 def _reopen(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:

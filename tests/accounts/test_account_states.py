@@ -306,6 +306,7 @@ def test_a_closed_account_stays_closed_and_its_number_is_never_given_again(desk:
         desk.do(lambda c: c.execute(text(AGAIN), {"n": number}))
 
 
+@pytest.mark.unsound  # serials alone arrive
 def test_while_the_day_goes_on_closing_waits_and_something_that_arrives_calls_it_off(desk: Any) -> None:
     number = desk.account("RESTRICTED", restriction="in")
     desk.trading(number)
@@ -327,18 +328,26 @@ def test_an_empty_account_closes_once_the_exchange_knows(desk: Any) -> None:
     assert desk.show(number)["state"] == "CLOSED"
 
 
-def test_a_block_stops_everything_at_once_and_is_told(desk: Any) -> None:
-    number, other = desk.account(), desk.account("RESTRICTED", restriction="in")
-    assert desk.do(lambda c: states.block(c, [number, other], why="10 t in the ledger, 9 t in units", by="settle")) == [
-        number,
-        other,
-    ]
-    assert desk.do(lambda c: states.block(c, [number], why="again", by="settle")) == []
-    assert desk.show(number)["blocked"] == "10 t in the ledger, 9 t in units"
-    traders = desk.do(lambda c: accounts_store.traders(c, [number, other], date(2021, 7, 16)))
-    assert (traders.free, traders.buyers, traders.sellers) == (set(), set(), set())
-    assert desk.do(lambda c: states.unblock(c, [number, other], by="bob")) == [number, other]
-    assert desk.notices() == [(number, "all"), (other, "all"), (number, "none"), (other, "in")]
+# How it stands, what is decided while it is blocked; what the exchange is told last before and after it is let go.
+BLOCKED_MEANWHILE = [
+    (("OPEN", None), ("restrict", "out"), "all", "out"),
+    (("RESTRICTED", "out"), ("unrestrict", None), "all", "none"),
+    (("SUSPENDED", None), ("resume", None), "all", "none"),
+]
+
+
+@pytest.mark.parametrize(("stands", "decided", "blocked", "let_go"), BLOCKED_MEANWHILE)
+def test_what_is_decided_while_an_account_is_blocked_is_for_after_the_block(
+    desk: Any, stands: tuple[str, str | None], decided: tuple[str, str | None], blocked: str, let_go: str
+) -> None:
+    number = desk.account(stands[0], restriction=stands[1])
+    desk.trading(number)
+    desk.do(lambda c: states.block(c, [number], why="they differ", by="settle"))
+    action, restriction = decided
+    desk.change(number, action, **({"restriction": restriction} if restriction else {}))
+    assert desk.notices()[-1] == (number, blocked)
+    desk.do(lambda c: states.unblock(c, [number], by="bob"))
+    assert desk.notices()[-1] == (number, let_go)
 
 
 OPERATORS = [

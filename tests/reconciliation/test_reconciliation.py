@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Engine, text
 from typer.testing import CliRunner
 
 from core.accounts import service as accounts
+from core.accounts import store as accounts_store
 from core.approvals import service as approvals
 from core.approvals.rules import Caller
 from core.cli import app
@@ -23,6 +24,8 @@ from core.reconciliation import closing, service
 from core.reconciliation.rules import Correction, Finding, entry_of
 from core.refusals import Answer, Reason, Refused
 from core.units import store as units
+
+pytestmark = pytest.mark.unsound  # most of these damage a record on purpose
 
 V = Vintage(2019)
 DAY = date(2021, 7, 15)
@@ -170,10 +173,12 @@ def test_the_command_ends_well_when_all_agrees_and_says_so_when_nobody_answers(f
     assert ended.exit_code == 2
 
 
-def lone_transfer(connection: Connection, giver: str, taker: str, tonnes: int) -> None:
+def lone_transfer(connection: Connection, giver: str, taker: str, tonnes: int, product: str = "CEA-2019") -> None:
     """Book in the ledger alone, as a fault of ours would."""
-    source, target = place_of(giver, "CEA-2019"), place_of(taker, "CEA-2019")
-    ledger.post(connection, [Transfer("lone", source, target, tonnes, "TRANSFER", "by hand")], market_day=DAY)
+    source, target = place_of(giver, product), place_of(taker, product)
+    ledger.post(
+        connection, [Transfer(f"lone {product}", source, target, tonnes, "TRANSFER", "by hand")], market_day=DAY
+    )
 
 
 def close(connection: Connection, by: Caller, number: int, **more: Any) -> Answer | Refused:
@@ -238,6 +243,63 @@ def test_a_correction_in_the_ledger_works_as_well(engine: Engine, firms: list[st
         assert {b.owner: b.amount for b in ledger.balances(connection, firms)} == {
             firms[0]: 85, firms[1]: 110, firms[2]: 105,
         }  # fmt: skip
+
+
+def told(connection: Connection) -> list[tuple[str, str]]:
+    """Return account and effect of every notice to the exchange, oldest first."""
+    query = "SELECT payload ->> 'account', payload ->> 'effect' FROM outbox WHERE topic = 'restriction' ORDER BY id"
+    return [(row[0], row[1]) for row in connection.execute(text(query))]
+
+
+def blocks(connection: Connection) -> list[tuple[str, str, str, str | None]]:
+    """Return caller, action, subject and reason of every block in the audit trail, oldest first."""
+    query = """SELECT caller, action, subject, detail ->> 'why' FROM audit_event
+               WHERE action IN ('block', 'unblock') ORDER BY id"""
+    return [tuple(row) for row in connection.execute(text(query))]
+
+
+def test_a_difference_stops_its_accounts_at_once_and_the_exchange_and_the_trail_learn_of_it(
+    engine: Engine, firms: list[str], market: Any
+) -> None:
+    with engine.begin() as connection:
+        restrict = "UPDATE account SET state = 'RESTRICTED', restriction = 'in' WHERE number = :n"
+        connection.execute(text(restrict), {"n": firms[1]})
+        lone_transfer(connection, firms[1], firms[2], 7)
+        reconcile(connection)
+        reconcile(connection)
+        assert told(connection) == [(firms[1], "all"), (firms[2], "all")]
+        whys = [f"Ledger and units disagree: break {n}." for n in (1, 2)]
+        stopped = [("olga", "block", firm, why) for firm, why in zip(firms[1:], whys, strict=True)]
+        assert blocks(connection) == stopped
+        traders = accounts_store.traders(connection, firms, DAY)
+        assert (traders.free, traders.buyers, traders.sellers) == ({firms[0]}, set(), set())
+
+        correction = {"side": "units", "other_account": firms[2]}
+        assert isinstance(
+            decide(connection, market.bob, close(connection, market.ann, 1, correction=correction)), Answer
+        )
+        assert told(connection)[2:] == [(firms[1], "in")]
+        assert blocks(connection)[2:] == [("bob", "unblock", firms[1], None)]
+
+
+def test_an_account_with_another_break_stays_blocked_for_that_one_and_nobody_is_told_otherwise(
+    engine: Engine, firms: list[str], market: Any
+) -> None:
+    with engine.begin() as connection:
+        market.allocate(connection, [(number, 50) for number in firms], "second", "CEA-2020")
+        lone_transfer(connection, firms[1], firms[2], 7)
+        lone_transfer(connection, firms[1], firms[2], 3, "CEA-2020")
+        reconcile(connection)
+        before = told(connection)
+        first = next(one for one in breaks(connection) if (one["account"], one["asset"]) == (firms[1], "CEA-2019"))
+        other = next(one for one in breaks(connection) if (one["account"], one["asset"]) == (firms[1], "CEA-2020"))
+        correction = {"side": "units", "other_account": firms[2]}
+        proposed = close(connection, market.ann, first["number"], correction=correction)
+        assert isinstance(decide(connection, market.bob, proposed), Answer)
+        assert told(connection) == before
+        why = f"Ledger and units disagree: break {other['number']}."
+        assert accounts.get(connection, AUDITOR, firms[1]).body["blocked"] == why
+        assert blocks(connection)[-1] == ("bob", "block", firms[1], why)
 
 
 def test_what_still_differs_is_not_closed_and_a_wrong_correction_leaves_nothing_behind(

@@ -68,6 +68,13 @@ class Standing:
         """Read them off an account."""
         return cls(account.state, account.restriction)
 
+    @classmethod
+    def decided(cls, account: Account) -> Standing:
+        """Read off what was decided for an account, where that waits for the exchange; else what it is."""
+        if account.pending_state is None:
+            return cls.of(account)
+        return cls(account.pending_state, account.pending_restriction)
+
     @property
     def effect(self) -> str:
         """What it means for the exchange: none, in, out or all."""

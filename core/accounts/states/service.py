@@ -137,7 +137,7 @@ def enact(
     entry = Entry(account.state, shown.state, after.restriction, change.reason, proposed_by, decided_by, task, at)
     store.note(connection, account.number, entry)
     if must_know(before, after):
-        _tell(connection, account.number, after.effect, task)
+        _tell(connection, account.number, _effect(account, after), task)
     detail = {"action": change.action.value, "from": account.state, "to": shown.state, "reason": change.reason}
     audit.record(connection, caller=decided_by, action="account state", subject=account.number, detail=detail)
     return _seen(connection, account.number)
@@ -145,6 +145,11 @@ def enact(
 
 def _seen(connection: Connection, number: str) -> dict[str, Any]:
     return {"account": number, "now": accounts.find(connection, [number])[number].body}
+
+
+def _effect(account: Account, standing: Standing) -> str:
+    """Say what the exchange is to know: whatever a blocked account's state becomes, nothing of it trades."""
+    return EVERYTHING if account.blocked is not None else standing.effect
 
 
 def _tell(connection: Connection, number: str, effect: str, task: str) -> None:
@@ -187,7 +192,7 @@ def _take_effect(connection: Connection, account: Account, task: str) -> None:
         left = refuse_unless_empty(connection, account.number)
         if left is not None:  # something arrived meanwhile: the account goes on as it was before
             after, reason = Standing(decided.state_before, account.restriction), f"not closed: {left.detail}"
-            _tell(connection, account.number, after.effect, task)
+            _tell(connection, account.number, _effect(account, after), task)
     store.set_state(connection, account.number, after)
     shown = RESTRICTION_PENDING if account.state != CLOSURE_PENDING else CLOSURE_PENDING
     at = clock.now(connection)
@@ -205,12 +210,19 @@ def unblock(connection: Connection, numbers: Collection[str], *, by: str) -> lis
     return _set_blocked(connection, numbers, None, by)
 
 
+def keep_blocked(connection: Connection, number: str, *, why: str, by: str) -> None:
+    """Leave an account blocked for another reason; for the exchange nothing changes."""
+    accounts.lock(connection, [number])
+    if store.set_reason(connection, number, why):
+        audit.record(connection, caller=by, action="block", subject=number, detail={"why": why})
+
+
 def _set_blocked(connection: Connection, numbers: Collection[str], why: str | None, by: str) -> list[str]:
     locked = accounts.lock(connection, numbers)
     changed = store.set_blocked(connection, numbers, why)
     for number in changed:
         if locked[number].kind != "S":
-            effect = EVERYTHING if why else Standing.of(locked[number]).effect
+            effect = EVERYTHING if why else Standing.decided(locked[number]).effect
             _tell(connection, number, effect, str(uuid4()))
         detail = {"why": why} if why else {}
         audit.record(connection, caller=by, action="block" if why else "unblock", subject=number, detail=detail)

@@ -139,6 +139,14 @@ def set_blocked(connection: Connection, accounts: Collection[str], why: str | No
     return sorted(changed.scalars())
 
 
+SET_REASON = text("UPDATE account SET blocked = :why WHERE number = :account AND blocked <> :why")
+
+
+def set_reason(connection: Connection, account: str, why: str) -> bool:
+    """Say anew why an account is blocked; False when it is not, or that is what it says."""
+    return connection.execute(SET_REASON, {"account": account, "why": why}).rowcount == 1
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """One line of an account's history."""
