@@ -10,6 +10,7 @@ from datetime import date, datetime
 from sqlalchemy import Connection, text
 
 from core.accounts.rules import Account, Application, number_of
+from core.db import counters
 
 COLUMNS = """number, name, credit_code, state, bank, applied_at, opened_at, sector, contact, restriction, blocked,
     pending_state, pending_restriction, exchange_notified_at"""
@@ -17,10 +18,6 @@ COLUMNS = """number, name, credit_code, state, bank, applied_at, opened_at, sect
 FIND = text(f"SELECT {COLUMNS} FROM account WHERE number = ANY(CAST(:numbers AS text[]))")  # noqa: S608  # a constant
 
 LOCK = text("SELECT FROM account WHERE number = ANY(CAST(:numbers AS text[])) ORDER BY number FOR UPDATE")
-
-LOCK_NUMBERS = text("SELECT next FROM counter WHERE name = 'account' FOR UPDATE")
-
-TAKE_NUMBERS = text("UPDATE counter SET next = next + :count WHERE name = 'account' RETURNING next - :count")
 
 TAKEN_CODES = text("SELECT credit_code FROM account WHERE credit_code = ANY(CAST(:codes AS text[]))")
 
@@ -79,7 +76,7 @@ def lock(connection: Connection, numbers: Collection[str]) -> dict[str, Account]
 
 def lock_numbers(connection: Connection) -> None:
     """Let nobody else open accounts until this transaction ends, so that what is checked next stays true."""
-    connection.execute(LOCK_NUMBERS)
+    counters.hold(connection, "account")
 
 
 def taken_codes(connection: Connection, codes: Collection[str]) -> set[str]:
@@ -94,7 +91,7 @@ def apply(
 
     ``batch`` names the file they came with, when there are too many to name them all.
     """
-    first = connection.execute(TAKE_NUMBERS, {"count": len(applications)}).scalar_one()
+    first = counters.take(connection, "account", len(applications))
     numbered = enumerate(applications, start=first)
     made = [
         Account(

@@ -10,12 +10,11 @@ from typing import Any
 from sqlalchemy import Connection, text
 
 from core.allocation.rules import Line, Plan
+from core.db import counters
 from core.db.transaction import driver_of
 from core.quantities import Vintage
 
 PROPOSED, EXECUTED, TURNED_DOWN = "PROPOSED", "EXECUTED", "TURNED_DOWN"
-
-TAKE_NUMBER = text("UPDATE counter SET next = next + 1 WHERE name = 'allocation_plan' RETURNING next - 1")
 
 INSERT = text("""
 INSERT INTO allocation_plan (number, product, name, kind, share_percent, follows, province, lines, tonnes, state,
@@ -143,7 +142,7 @@ class Entry:
 
 def insert(connection: Connection, plan: Plan, *, by: str, at: datetime, chain: int | None) -> int:
     """Keep a proposed plan with its lines; return its number."""
-    number: int = connection.execute(TAKE_NUMBER).scalar_one()
+    number = counters.take(connection, "allocation_plan")
     row = {
         "number": number,
         "product": plan.vintage.product,

@@ -13,13 +13,12 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from core.db import counters
 from core.db.rows import json_rows
 
 RECORD = text("""
 INSERT INTO audit_event (caller, action, subject, detail) VALUES (:caller, :action, :subject, CAST(:detail AS jsonb))
 """)
-
-LOCK_CHAIN = text("SELECT next FROM counter WHERE name = 'audit' FOR NO KEY UPDATE")
 
 # One statement, one snapshot: every transaction below its xmin is over, and all that it wrote is seen here. Whoever
 # makes the link has a number of its own by then, so that on no node and after no failover a lower one can come.
@@ -35,8 +34,6 @@ SELECT :seq, upto, events, sha256(coalesce((SELECT hash FROM last), decode(repea
 FROM own WHERE events > 0
 RETURNING events
 """)
-
-COUNT = text("UPDATE counter SET next = next + 1 WHERE name = 'audit'")
 
 # In order: asked for any row, the planner reads the whole trail from its beginning to find one at its end.
 LOOSE = text("""
@@ -94,11 +91,11 @@ def record(connection: Connection, *, caller: str, action: str, subject: str, de
 
 def seal(connection: Connection) -> int:
     """Link all rows of transactions that are over to the chain; return how many there were."""
-    seq: int = connection.execute(LOCK_CHAIN).scalar_one()
+    seq = counters.hold(connection, "audit")
     events: int | None = connection.execute(EXTEND, {"seq": seq}).scalar_one_or_none()
     if events is None:
         return 0
-    connection.execute(COUNT)
+    counters.take(connection, "audit")
     return events
 
 

@@ -10,20 +10,12 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from core.db import counters
 from core.encumbrance.orders import Order
 from core.encumbrance.rules import Encumbrance
 
 COLUMNS = """number, kind, account, asset, quantity, everything, creditor, creditor_account, document, reference,
        begins, ends, state, held, released, taken"""
-
-TAKE_NUMBER = text("UPDATE counter SET next = next + 1 WHERE name = :name RETURNING next - 1")
-
-
-def take_number(connection: Connection, name: str) -> int:
-    """Take the next number of a counter; whoever takes one too waits until this transaction ends."""
-    number: int = connection.execute(TAKE_NUMBER, {"name": name}).scalar_one()
-    return number
-
 
 INSERT = text("""
 INSERT INTO encumbrance (number, kind, account, origin, asset, quantity, everything, creditor, creditor_account,
@@ -35,7 +27,7 @@ VALUES (:number, :kind, :account, :account, :asset, :quantity, :everything, :cre
 
 def insert(connection: Connection, order: Order, *, held: int, at: datetime) -> int:
     """Keep a proposed encumbrance and return its number, which is its rank."""
-    number = take_number(connection, "encumbrance")
+    number = counters.take(connection, "encumbrance")
     facts = {name: getattr(order, name) for name in Order.__slots__}
     connection.execute(INSERT, facts | {"number": number, "held": held, "at": at})
     return number

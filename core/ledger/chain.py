@@ -8,6 +8,7 @@ from datetime import date
 
 from sqlalchemy import Connection, text
 
+from core.db import counters
 from core.db.rows import json_rows
 from core.ledger.canonical import NOTHING, chained, line_of, rows_hash
 from core.ledger.rules import Transfer
@@ -21,6 +22,8 @@ Watch = Callable[[int, int], None]
 """Is told how many of how many batches are done."""
 
 # The counter's row lock lines up all who write the ledger, so it comes last, when rows and their hash are there.
+# Counted in the one statement that hashes, not by core/db/counters: the counter is not held while rows are hashed, and
+# no round trip is spent while the whole ledger waits.
 TAKE_SEQ = text("""
 WITH own AS MATERIALIZED (
     SELECT batch, sum(rows)::bigint AS transfers, sha256(string_agg(block, ''::bytea ORDER BY nth)) AS rows_hash
@@ -44,8 +47,6 @@ INSERT INTO ledger_batch (seq, batch, market_day, transfers, form, hash)
 SELECT :seq, :batch, :market_day, :transfers, 2, sha256(
     coalesce((SELECT hash FROM ledger_batch WHERE seq = :seq - 1), decode(repeat('00', 32), 'hex')) || :rows_hash)
 """)
-
-LENGTH = text("SELECT next - 1 FROM counter WHERE name = 'batch'")
 
 # Numbers come from the counter, so that a last batch cut off leaves a hole too. Rows of form 1 are one block, not
 # hashed again. An order that stays the same under other positions is no excuse for them.
@@ -81,7 +82,6 @@ UNION SELECT batch FROM ledger_loose l WHERE NOT EXISTS (SELECT FROM transfer t 
 """)
 
 # Whoever has the counter is the only one who links; each batch is of one transfer.
-HOLD_COUNTER = text("SELECT next FROM counter WHERE name = 'batch' FOR NO KEY UPDATE")
 TAKE_LOOSE = text("""
 WITH taken AS (
     DELETE FROM ledger_loose WHERE batch IN (SELECT batch FROM ledger_loose ORDER BY batch LIMIT :limit)
@@ -95,7 +95,6 @@ INSERT INTO ledger_batch (seq, batch, market_day, transfers, form, hash)
 SELECT seq, batch, market_day, 1, 2, decode(hash, 'hex')
 FROM json_to_recordset(CAST(:links AS json)) AS l (seq bigint, batch bigint, market_day date, hash text) ORDER BY seq
 """)
-COUNT_LINKS = text("UPDATE counter SET next = next + :count WHERE name = 'batch'")
 IS_LOOSE = text("SELECT EXISTS (SELECT FROM ledger_loose)")
 
 HEADS = text("""
@@ -139,7 +138,7 @@ def is_loose(connection: Connection) -> bool:
 
 def link_loose(connection: Connection, limit: int = LINKS_MAX) -> int:
     """Link transfers that were committed by themselves to the chain, in the order of their batches; return how many."""
-    seq: int = connection.execute(HOLD_COUNTER).scalar_one()
+    seq = counters.hold(connection, "batch")
     loose = connection.execute(TAKE_LOOSE, {"limit": limit}).all()
     if not loose:
         return 0
@@ -149,14 +148,13 @@ def link_loose(connection: Connection, limit: int = LINKS_MAX) -> int:
         before = chained(before, rows_hash([bytes(line)]))
         links.append({"seq": number, "batch": batch, "market_day": market_day, "hash": before.hex()})
     connection.execute(LINK, {"links": json_rows(links)})
-    connection.execute(COUNT_LINKS, {"count": len(links)})
+    counters.take(connection, "batch", len(links))
     return len(links)
 
 
 def length(connection: Connection) -> int:
     """Return how many batches the chain has."""
-    found: int = connection.execute(LENGTH).scalar_one()
-    return found
+    return counters.taken(connection, "batch")
 
 
 def broken_batches(connection: Connection, watch: Watch | None = None) -> list[int]:

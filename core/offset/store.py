@@ -9,18 +9,15 @@ from uuid import UUID
 
 from sqlalchemy import Connection, text
 
+from core.db import counters
 from core.offset.rules import Lot, Units
 
 FIELDS = "id::text, account, project, first, last, state, until, application::text, note"
 
-# Its row lock lines up all who name units, so that what is found free stays free until it is written.
-LOCK_PROJECTS = text("SELECT next FROM counter WHERE name = 'ccer_project' FOR UPDATE")
-
 PROJECT = text("SELECT number FROM ccer_project WHERE code = :code")
 
-TAKE_PROJECT = text("""
-WITH taken AS (UPDATE counter SET next = next + 1 WHERE name = 'ccer_project' RETURNING next - 1 AS number)
-INSERT INTO ccer_project (code, number) SELECT :code, number FROM taken RETURNING number
+INSERT_PROJECT = text("""
+INSERT INTO ccer_project (code, number) VALUES (:code, :number)
 """)
 
 TAKEN = text("""
@@ -80,9 +77,13 @@ def project_number(connection: Connection, code: str) -> int:
 
     Of a new project no unit is taken, so nothing that is decided next leaves its number behind for nothing.
     """
-    connection.execute(LOCK_PROJECTS)
+    counters.hold(connection, "ccer_project")
     known: int | None = connection.execute(PROJECT, {"code": code}).scalar()
-    return known if known is not None else int(connection.execute(TAKE_PROJECT, {"code": code}).scalar_one())
+    if known is not None:
+        return known
+    number = counters.take(connection, "ccer_project")
+    connection.execute(INSERT_PROJECT, {"code": code, "number": number})
+    return number
 
 
 def taken(connection: Connection, bounds: tuple[int, int]) -> str | None:

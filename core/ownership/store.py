@@ -12,15 +12,6 @@ from sqlalchemy import Connection, text
 
 from core.ownership.cancelling import Certificate
 
-TAKE_NUMBER = text("UPDATE counter SET next = next + 1 WHERE name = :name RETURNING next - 1")
-
-
-def take_number(connection: Connection, name: str) -> int:
-    """Take the next number of a counter; whoever takes one too waits until this transaction ends."""
-    number: int = connection.execute(TAKE_NUMBER, {"name": name}).scalar_one()
-    return number
-
-
 INSERT_CERTIFICATE = text("""
 INSERT INTO certificate (number, task, account, product, tonnes, document, sha256, market_day)
 VALUES (:number, CAST(:task AS uuid), :account, :product, :tonnes, :document, :sha256, :market_day)

@@ -22,6 +22,7 @@ from core.approvals.rules import AUTHORITY_CHECKER, AUTHORITY_MAKER, MAKER, Call
 from core.audit import store as audit
 from core.clock import store as clock
 from core.clock.rules import market_day
+from core.db import counters
 from core.encumbrance import store as encumbrances
 from core.encumbrance.store import Event
 from core.ledger import store as ledger
@@ -121,7 +122,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
         event = Event("MOVED", one.held, caller.name, day, document=asked.document, detail=detail)
         encumbrances.note(connection, after, event)
     owing = obligations.move(connection, owed, reference=task.id)
-    number = store.take_number(connection, "succession")
+    number = counters.take(connection, "succession")
     movements = [{**one.body, "serials": serials.get((one.taker, one.asset), [])} for one in planned.movements]
     moved = planned.body["encumbrances"]
     made = Record(number, asked.kind, asked.giver, asked.document, movements, moved, planned.closes, day)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from sqlalchemy import Connection, text
 
+from core.db import counters
 from core.ledger.rules import ISSUANCE
 from core.quantities import CASH, Break
 from core.reconciliation.rules import ACCOUNT, TOTAL, Comparison, Finding
@@ -48,7 +49,6 @@ ORDER BY owner, asset
 )
 
 # Both chains of writers end here, so nothing is booked while it is looked where the difference lies.
-STOP_LEDGER = text("SELECT next FROM counter WHERE name = 'batch' FOR UPDATE")
 STOP_UNITS = text("SELECT pg_advisory_xact_lock(hashtextextended('units', 0))")
 
 # What all transfers, and all changes of hands, add up to from nothing.
@@ -158,7 +158,7 @@ def compare(connection: Connection) -> Comparison:
 
 def stop(connection: Connection) -> None:
     """Let nobody book units or allowances until this transaction ends."""
-    connection.execute(STOP_LEDGER)
+    counters.hold(connection, "batch")
     connection.execute(STOP_UNITS)
 
 

@@ -10,9 +10,8 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
+from core.db import counters
 from core.reconciliation.rules import OPERATORS, Break, Finding
-
-TAKE_NUMBER = text("UPDATE counter SET next = next + 1 WHERE name = :name RETURNING next - 1")
 
 INSERT_RUN = text("""
 INSERT INTO reconciliation_run (number, market_day, cause, asked_by, histories, holdings, totals, breaks)
@@ -104,8 +103,7 @@ class Run:
 
 def take_run_number(connection: Connection) -> int:
     """Return the number of the next run."""
-    number: int = connection.execute(TAKE_NUMBER, {"name": "reconciliation_run"}).scalar_one()
-    return number
+    return counters.take(connection, "reconciliation_run")
 
 
 def insert_run(connection: Connection, run: Run) -> None:
@@ -165,7 +163,7 @@ def keep(
     if known is not None:
         connection.execute(SEE_AGAIN, row | {"number": known.number})
         return known.number
-    number: int = connection.execute(TAKE_NUMBER, {"name": "reconciliation_break"}).scalar_one()
+    number = counters.take(connection, "reconciliation_break")
     about = {"number": number, "run": run, "level": finding.level, "account": finding.account, "asset": finding.asset}
     connection.execute(INSERT_BREAK, row | about | {"owner": OPERATORS})
     return number
