@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 
 from core.accounts import store as accounts
 from core.accounts.rights import refuse_right
-from core.accounts.rules import Side, refuse_source
+from core.accounts.rules import Purpose, Side, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rehearsal import rehearse
 from core.approvals.rules import AUTHORITY_CHECKER, MAKER, Caller, Task, refuse_unless
@@ -183,7 +183,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
 def _refuse_now(connection: Connection, application: Application, kept: Mapping[str, Any]) -> Refused | None:
     """Refuse what was right when it was proposed and no longer is; it was applied for in time."""
     account = accounts.find(connection, [application.account]).get(application.account)
-    refused = refuse_source(application.account, account, with_exchange=False)
+    refused = refuse_source(application.account, account, with_exchange=False, purpose=Purpose.COMPLIANCE)
     if refused is not None:
         return refused
     rule = rule_for(application.vintage, store.rules(connection))

@@ -17,12 +17,12 @@ from core.refusals import Reason, Refused
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A pledge or a freeze as asked for; the quantity is not judged yet."""
+    """A pledge or a freeze as asked for; the amount is not judged yet."""
 
     kind: str
     account: str
     asset: str | None
-    quantity: Any
+    amount: Any
     everything: str | None
     creditor: str
     creditor_account: str | None
@@ -34,11 +34,11 @@ class Order:
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """A release, realisation or deduction as asked for; the quantity is not judged yet."""
+    """A release, realisation or deduction as asked for; the amount is not judged yet."""
 
     number: int
     document: str
-    quantity: Any
+    amount: Any
     taker: str
     asset: str | None
     instruction: str | None
@@ -52,15 +52,15 @@ def read_pledge(body: Mapping[str, Any], *, today: date) -> Order | Refused:
 
 
 def read_freeze(body: Mapping[str, Any], *, today: date) -> Order | Refused:
-    """Read a freeze as proposed: a quantity of an asset, or everything."""
+    """Read a freeze as proposed: an amount of an asset, or everything."""
     if not is_plain_text(body.get("court")):
         return Refused(Reason.MALFORMED, "court: who orders the freeze.")
     everything, asset = body.get("everything"), body.get("asset")
     if everything is None and not is_plain_text(asset, 40):
-        return Refused(Reason.MALFORMED, "asset and quantity, or everything: in, out or all.")
-    alone = asset is None and body.get("quantity") is None
+        return Refused(Reason.MALFORMED, "asset and amount, or everything: in, out or all.")
+    alone = asset is None and body.get("amount") is None
     if everything is not None and not (isinstance(everything, str) and everything in EVERYTHING and alone):
-        return Refused(Reason.MALFORMED, "everything is in, out or all, and then neither asset nor quantity is named.")
+        return Refused(Reason.MALFORMED, "everything is in, out or all, and then neither asset nor amount is named.")
     return _read(FREEZE, body, creditor=str(body["court"]), everything=everything, today=today)
 
 
@@ -70,16 +70,16 @@ def _read(kind: str, body: Mapping[str, Any], *, creditor: str, everything: str 
         return Refused(Reason.MALFORMED, "account and document are texts.")
     if not all(value is None or is_plain_text(value) for value in (taker, reference)):
         return Refused(Reason.MALFORMED, "creditor_account and reference are texts, where they are given.")
-    begins, ends = day_of(body.get("from"), today), day_of(body.get("to"), None)
+    begins, ends = day_of(body.get("from_day"), today), day_of(body.get("to_day"), None)
     if isinstance(begins, Refused) or isinstance(ends, Refused):
-        return Refused(Reason.MALFORMED, "from and to are dates, YYYY-MM-DD.")
+        return Refused(Reason.MALFORMED, "from_day and to_day are dates, YYYY-MM-DD.")
     if begins is None or (ends is not None and ends < max(begins, today)):
-        return Refused(Reason.MALFORMED, "to: not before from, and not over already.")
+        return Refused(Reason.MALFORMED, "to_day: not before from_day, and not over already.")
     return Order(
         kind,
         body["account"],
         body.get("asset"),
-        body.get("quantity"),
+        body.get("amount"),
         everything,
         creditor,
         taker,
@@ -110,7 +110,7 @@ def read_ending(body: Mapping[str, Any], *, takes: bool) -> Ending | Refused:
     if not all(value is None or is_plain_text(value) for value in (instruction, asset)):
         return Refused(Reason.MALFORMED, "instruction and asset are texts, where they are given.")
     number = number_of(body.get("encumbrance"))
-    return Ending(number or 0, str(body["document"]), body.get("quantity"), taker, asset, instruction)
+    return Ending(number or 0, str(body["document"]), body.get("amount"), taker, asset, instruction)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,9 +144,9 @@ def decide_pledge(order: Order, facts: Facts) -> int | Refused:
         refused = _refuse_own(order.account) or _refuse_amount(order, facts)
     if refused is not None:
         return refused
-    if order.quantity > facts.free:
+    if order.amount > facts.free:
         return short_of(order.asset, facts.free)
-    return int(order.quantity)
+    return int(order.amount)
 
 
 def decide_freeze(order: Order, facts: Facts) -> int | Refused:
@@ -162,7 +162,7 @@ def decide_freeze(order: Order, facts: Facts) -> int | Refused:
         return refused
     if order.everything is not None or facts.trading:
         return 0
-    return min(int(order.quantity), facts.free)
+    return min(int(order.amount), facts.free)
 
 
 def refuse_reach(number: str, account: Account | None) -> Refused | None:
@@ -195,7 +195,7 @@ def _refuse_taker(
 
 
 def _refuse_amount(order: Order, facts: Facts) -> Refused | None:
-    if not is_amount(order.quantity) or not fits(facts.secured, order.quantity):
+    if not is_amount(order.amount) or not fits(facts.secured, order.amount):
         return Refused(Reason.QUANTITY_INVALID)
     return None if facts.known_product else Refused(Reason.PRODUCT_UNKNOWN)
 
@@ -220,14 +220,14 @@ def refuse_encumbrance(found: Encumbrance | None, *, kinds: frozenset[str]) -> R
 def decide_release(found: Encumbrance, ending: Ending) -> int | Refused:
     """Return how much of an encumbrance in force is released; a freeze of everything is lifted as a whole."""
     if found.everything is not None:
-        return Refused(Reason.QUANTITY_INVALID, "It is lifted as a whole.") if ending.quantity is not None else 0
-    if ending.quantity is None:
+        return Refused(Reason.QUANTITY_INVALID, "It is lifted as a whole.") if ending.amount is not None else 0
+    if ending.amount is None:
         return found.outstanding
-    if not is_amount(ending.quantity):
+    if not is_amount(ending.amount):
         return Refused(Reason.QUANTITY_INVALID)
-    if ending.quantity > found.outstanding:
+    if ending.amount > found.outstanding:
         return Refused(Reason.ENCUMBRANCE_EXCEEDED, f"It is for {found.outstanding}.")
-    return ending.quantity
+    return ending.amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -253,14 +253,14 @@ def decide_taking(found: Encumbrance, ending: Ending, facts: Taking) -> int | Re
         refused = _refuse_stranger(found, ending)
     if refused is not None:
         return refused
-    if not is_amount(ending.quantity) or not fits(facts.taker_has, ending.quantity):
+    if not is_amount(ending.amount) or not fits(facts.taker_has, ending.amount):
         return Refused(Reason.QUANTITY_INVALID)
     if (ending.asset is None) == reaches:
         return Refused(Reason.PRODUCT_UNKNOWN, "The asset is named where everything is frozen, and only there.")
     most = facts.available if reaches else found.held
-    if ending.quantity > most:
+    if ending.amount > most:
         return Refused(Reason.ENCUMBRANCE_EXCEEDED, f"It holds {most}.")
-    return ending.quantity
+    return ending.amount
 
 
 def _refuse_stranger(found: Encumbrance, ending: Ending) -> Refused | None:

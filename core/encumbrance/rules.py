@@ -36,8 +36,8 @@ class Encumbrance:
     kind: str
     account: str
     asset: str | None
-    """None for a freeze of everything, which restricts the account and has no quantity."""
-    quantity: int | None
+    """None for a freeze of everything, which restricts the account and has no amount."""
+    amount: int | None
     everything: str | None
     creditor: str
     """The creditor of a pledge, the court of a freeze."""
@@ -64,7 +64,7 @@ class Encumbrance:
     @property
     def outstanding(self) -> int:
         """What is still to be secured: held now, or waiting for units that come."""
-        return 0 if self.quantity is None else self.quantity - self.released - self.taken
+        return 0 if self.amount is None else self.amount - self.released - self.taken
 
     @property
     def waiting(self) -> int:
@@ -79,14 +79,14 @@ class Encumbrance:
             "kind": self.kind,
             "account": self.account,
             "asset": self.asset,
-            "quantity": self.quantity,
+            "amount": self.amount,
             "everything": self.everything,
             "creditor": self.creditor,
             "creditor_account": self.creditor_account,
             "document": self.document,
             "reference": self.reference,
-            "from": self.begins.isoformat(),
-            "to": self.ends.isoformat() if self.ends is not None else None,
+            "from_day": self.begins.isoformat(),
+            "to_day": self.ends.isoformat() if self.ends is not None else None,
             "state": self.state,
             "held": self.held,
             "waiting": self.waiting if self.state in IN_FORCE else 0,

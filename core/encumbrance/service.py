@@ -47,7 +47,7 @@ def propose_pledge(connection: Connection, caller: Caller, body: Mapping[str, An
 
 
 def propose_freeze(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
-    """Freeze a quantity, or everything an account has and will have, by a court's order.
+    """Freeze an amount, or everything an account has and will have, by a court's order.
 
     What is there is held at once. What is with the exchange, or not there yet, is held as soon as it comes.
     """

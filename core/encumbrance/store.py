@@ -14,13 +14,13 @@ from core.db import counters
 from core.encumbrance.orders import Order
 from core.encumbrance.rules import Encumbrance
 
-COLUMNS = """number, kind, account, asset, quantity, everything, creditor, creditor_account, document, reference,
+COLUMNS = """number, kind, account, asset, amount, everything, creditor, creditor_account, document, reference,
        begins, ends, state, held, released, taken"""
 
 INSERT = text("""
-INSERT INTO encumbrance (number, kind, account, origin, asset, quantity, everything, creditor, creditor_account,
+INSERT INTO encumbrance (number, kind, account, origin, asset, amount, everything, creditor, creditor_account,
                          document, reference, begins, ends, state, held, proposed_at)
-VALUES (:number, :kind, :account, :account, :asset, :quantity, :everything, :creditor, :creditor_account, :document,
+VALUES (:number, :kind, :account, :account, :asset, :amount, :everything, :creditor, :creditor_account, :document,
         :reference, :begins, :ends, 'PROPOSED', :held, :at)
 """)
 
@@ -59,7 +59,7 @@ def alive(connection: Connection, account: str, asset: str | None = None, *, loc
 
 
 AWAITED = text("""
-SELECT coalesce(sum(quantity - held - released - taken), 0)::bigint FROM encumbrance
+SELECT coalesce(sum(amount - held - released - taken), 0)::bigint FROM encumbrance
 WHERE account = :account AND asset = :asset AND kind = 'FREEZE'
   AND state IN ('PROPOSED', 'WAITING', 'ACTIVE', 'PART')
 """)
@@ -158,7 +158,7 @@ FILLABLE = text("""
 SELECT DISTINCT e.account, e.asset
 FROM encumbrance e
 JOIN ledger_account l ON l.owner = e.account AND l.asset = e.asset AND l.bucket = 'available' AND l.balance > 0
-WHERE e.state IN ('WAITING', 'ACTIVE', 'PART') AND e.kind = 'FREEZE' AND e.held + e.released + e.taken < e.quantity
+WHERE e.state IN ('WAITING', 'ACTIVE', 'PART') AND e.kind = 'FREEZE' AND e.held + e.released + e.taken < e.amount
   AND NOT EXISTS (SELECT FROM encumbrance o WHERE o.account = e.account AND o.everything IS NOT NULL
                   AND o.number < e.number AND o.state IN ('WAITING', 'ACTIVE', 'PART'))
 ORDER BY e.account, e.asset

@@ -19,7 +19,7 @@ ROWS_SHOWN = 100
 """Rows inside a record on the screen; a list that was asked for is shown whole."""
 LINES_SHOWN = 20
 """Wrong lines on the screen; a file has them all."""
-AMOUNTS = frozenset({"amount", "quantity", "total", "held", "waiting", "outstanding"})
+AMOUNTS = frozenset({"amount", "total", "held", "waiting", "outstanding"})
 """Fields that are fen where the asset beside them is cash."""
 AUTHORITY = "authority_checker"
 

@@ -102,7 +102,7 @@ def test_plans_are_read_page_by_page(engine: Engine, market: Any, firms: list[st
         while after is not None:
             page = read(connection, AUDITOR, after=after, limit=2).body
             found += [row[key] for row in page[name]]
-            after = page["next"]
+            after = None if page["next"] is None else int(page["next"])
         return found
 
     with engine.begin() as connection:

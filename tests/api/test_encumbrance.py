@@ -29,15 +29,15 @@ async def done(api: Any, path: str, body: dict[str, Any]) -> dict[str, Any]:
 
 async def test_a_pledge_is_made_released_and_read(api: Any) -> None:
     firm, creditor = await funded(api, 2)
-    body = {"account": firm, "asset": "CEA-2019", "quantity": 40, "creditor": "A bank", "document": "P-1"}
+    body = {"account": firm, "asset": "CEA-2019", "amount": 40, "creditor": "A bank", "document": "P-1"}
     made = await done(
-        api, "/v1/pledges", body | {"creditor_account": creditor, "from": "2021-07-01", "to": "2030-01-01"}
+        api, "/v1/pledges", body | {"creditor_account": creditor, "from_day": "2021-07-01", "to_day": "2030-01-01"}
     )
     number = made["encumbrance"]["number"]
-    assert made["encumbrance"]["from"] == "2021-07-01"
-    assert (await done(api, f"/v1/encumbrances/{number}/release", {"document": "R-1", "quantity": 10}))["left"] == 30
+    assert made["encumbrance"]["from_day"] == "2021-07-01"
+    assert (await done(api, f"/v1/encumbrances/{number}/release", {"document": "R-1", "amount": 10}))["left"] == 30
     realised = await done(
-        api, f"/v1/encumbrances/{number}/realise", {"document": "R-2", "to_account": creditor, "quantity": 30}
+        api, f"/v1/encumbrances/{number}/realise", {"document": "R-2", "to_account": creditor, "amount": 30}
     )
     assert realised["state"] == "REALISED"
     shown = (await api.get(f"/v1/encumbrances/{number}")).json()
@@ -51,9 +51,9 @@ async def test_a_pledge_is_made_released_and_read(api: Any) -> None:
 
 async def test_a_deduction_is_known_to_anybody_and_nothing_else_is(api: Any) -> None:
     firm, creditor = await funded(api, 2)
-    body = {"account": firm, "asset": "CEA-2019", "quantity": 40, "court": "A court", "document": "F-1"}
+    body = {"account": firm, "asset": "CEA-2019", "amount": 40, "court": "A court", "document": "F-1"}
     number = (await done(api, "/v1/freezes", body))["encumbrance"]["number"]
-    taken = {"document": "D-1", "to_account": creditor, "quantity": 25}
+    taken = {"document": "D-1", "to_account": creditor, "amount": 25}
     assert (await done(api, f"/v1/encumbrances/{number}/deduct", taken))["notice"] == 1
     open_to_all = await api.http.get("/v1/notices")
     assert (open_to_all.status_code, open_to_all.json()["notices"][0]["facts"]["amount"]) == (200, 25)
@@ -75,7 +75,7 @@ async def test_everything_is_frozen_through_the_account_and_lifted_again(api: An
     number = (await done(api, "/v1/freezes", body))["encumbrance"]["number"]
     assert (await api.get(f"/v1/accounts/{firm}")).json()["state"] == "RESTRICTED"
     deduct = f"/v1/encumbrances/{number}/deduct"
-    taken = {"document": "D-1", "to_account": creditor, "quantity": 25}
+    taken = {"document": "D-1", "to_account": creditor, "amount": 25}
     assert (await api.post(deduct, taken)).json()["code"] == "3002", "which asset?"
     assert (await done(api, deduct, taken | {"asset": "CEA-2019"}))["taken"] == 25
     await done(api, f"/v1/encumbrances/{number}/release", {"document": "R-1"})

@@ -146,9 +146,9 @@ def test_net_sales_of_the_window_raise_the_limit_and_purchases_lower_it_again(wo
     trade(world, firm, other, 9_000, "2022-01-04")  # after the window
     trade(world, firm, other, 7_000, "2021-07-19", "CEA-2018")  # another vintage
     [limit] = world.look(lambda c: carryover.limits(c, firm))
-    assert (limit["net_sold"], limit["limit"]) == (4_000, 16_000)
+    assert (limit["net_sold"], limit["limit_t"]) == (4_000, 16_000)
     [limit] = world.look(lambda c: carryover.limits(c, other))
-    assert (limit["net_sold"], limit["limit"]) == (-4_000, 10_000)
+    assert (limit["net_sold"], limit["limit_t"]) == (-4_000, 10_000)
     assert apply(world, firm, 16_001).reason == Reason.CARRY_OVER_OVER_LIMIT
     waiting = apply(world, firm, 16_000)
     trade(world, other, firm, 1_000, "2021-07-20")

@@ -28,27 +28,27 @@ class Office:
     ann: Caller
     bob: Caller
 
-    def pledge(self, connection: Connection, account: str, quantity: Any = 40, **more: Any) -> Answer | Refused:
-        body = {"account": account, "asset": "CEA-2019", "quantity": quantity, "creditor": "A bank", "document": "P-1"}
+    def pledge(self, connection: Connection, account: str, amount: Any = 40, **more: Any) -> Answer | Refused:
+        body = {"account": account, "asset": "CEA-2019", "amount": amount, "creditor": "A bank", "document": "P-1"}
         return service.propose_pledge(connection, self.ann, body | more)
 
-    def freeze(self, connection: Connection, account: str, quantity: Any = 40, **more: Any) -> Answer | Refused:
-        body = {"account": account, "asset": "CEA-2019", "quantity": quantity, "court": "A court", "document": "F-1"}
+    def freeze(self, connection: Connection, account: str, amount: Any = 40, **more: Any) -> Answer | Refused:
+        body = {"account": account, "asset": "CEA-2019", "amount": amount, "court": "A court", "document": "F-1"}
         body |= more
         if "everything" in more:
-            body = {k: v for k, v in body.items() if k not in ("asset", "quantity")}
+            body = {k: v for k, v in body.items() if k not in ("asset", "amount")}
         return service.propose_freeze(connection, self.ann, body)
 
-    def release(self, connection: Connection, number: Any, quantity: Any = None, **more: Any) -> Answer | Refused:
-        body = {"encumbrance": number, "document": "R-1"} | ({"quantity": quantity} if quantity is not None else {})
+    def release(self, connection: Connection, number: Any, amount: Any = None, **more: Any) -> Answer | Refused:
+        body = {"encumbrance": number, "document": "R-1"} | ({"amount": amount} if amount is not None else {})
         return endings.propose_release(connection, self.ann, body | more)
 
-    def realise(self, connection: Connection, number: Any, to: Any, quantity: Any, **more: Any) -> Answer | Refused:
-        body = {"encumbrance": number, "document": "R-2", "to_account": to, "quantity": quantity}
+    def realise(self, connection: Connection, number: Any, to: Any, amount: Any, **more: Any) -> Answer | Refused:
+        body = {"encumbrance": number, "document": "R-2", "to_account": to, "amount": amount}
         return endings.propose_realisation(connection, self.ann, body | more)
 
-    def deduct(self, connection: Connection, number: Any, to: Any, quantity: Any, **more: Any) -> Answer | Refused:
-        body = {"encumbrance": number, "document": "D-1", "to_account": to, "quantity": quantity}
+    def deduct(self, connection: Connection, number: Any, to: Any, amount: Any, **more: Any) -> Answer | Refused:
+        body = {"encumbrance": number, "document": "D-1", "to_account": to, "amount": amount}
         return endings.propose_deduction(connection, self.ann, body | more)
 
     def decide(self, connection: Connection, proposed: Answer | Refused) -> Answer | Refused:

@@ -91,7 +91,7 @@ def test_later_freezes_and_pledges_get_nothing_and_a_deduction_names_its_asset(
 def test_a_freeze_of_everything_ends_with_its_term_too(engine: Engine, market: Any, office: Any) -> None:
     with engine.begin() as connection:
         [firm] = market.open(connection, 1)
-        office.registered(connection, office.freeze(connection, firm, everything="all", to="2021-07-16"))
+        office.registered(connection, office.freeze(connection, firm, everything="all", to_day="2021-07-16"))
         connection.execute(text("UPDATE business_clock SET now = '2021-07-17 09:00+08'"))
         assert office.keep(connection) == 1
         assert standing(connection, firm) == ("OPEN", None)

@@ -21,16 +21,16 @@ def test_a_pledge_is_held_on_proposal_and_in_force_on_approval(
     with engine.begin() as connection:
         [firm] = market.open(connection, 1)
         market.allocate(connection, [(firm, 100)])
-        proposed = office.pledge(connection, firm, 40, reference="Loan 7", to="2030-01-01")
+        proposed = office.pledge(connection, firm, 40, reference="Loan 7", to_day="2030-01-01")
         assert (proposed.status, proposed.body["kind"]) == (202, "pledge")
         assert held(connection, firm) == [{"available": 60, "locked": 40}]
 
         registered = office.done(connection, proposed)["encumbrance"]
         assert held(connection, firm) == [{"available": 60, "pledged": 40}]
         assert registered == {
-            "number": "ENC-00000001", "kind": "PLEDGE", "account": firm, "asset": "CEA-2019", "quantity": 40,
+            "number": "ENC-00000001", "kind": "PLEDGE", "account": firm, "asset": "CEA-2019", "amount": 40,
             "everything": None, "creditor": "A bank", "creditor_account": None, "document": "P-1",
-            "reference": "Loan 7", "from": "2021-07-15", "to": "2030-01-01", "state": "ACTIVE", "held": 40,
+            "reference": "Loan 7", "from_day": "2021-07-15", "to_day": "2030-01-01", "state": "ACTIVE", "held": 40,
             "waiting": 0, "released": 0, "taken": 0,
         }  # fmt: skip
         assert units.totals(connection) == {(firm, 2019): 100}
@@ -140,27 +140,27 @@ def test_a_pledge_is_refused_for_the_first_reason_there_is(
         market.allocate(connection, [(firm, 100), (trading, 100)])
         put_into(connection, closed, "SUSPENDED")
         office.registered(connection, office.pledge(connection, firm, 1, document="used"))
-        wrong = {"quantity": 0, "asset": "CEA-2020"}
+        wrong = {"amount": 0, "asset": "CEA-2020"}
         for body, reason in [
             ({"creditor": "", "account": "E42-00000009-11"}, Reason.MALFORMED),
             ({"document": 5}, Reason.MALFORMED),
             ({"creditor_account": 5}, Reason.MALFORMED),
-            ({"to": "tomorrow"}, Reason.MALFORMED),
-            ({"to": "2021-07-14"}, Reason.MALFORMED),
-            ({"from": "2021-08-01", "to": "2021-07-31"}, Reason.MALFORMED),
+            ({"to_day": "tomorrow"}, Reason.MALFORMED),
+            ({"to_day": "2021-07-14"}, Reason.MALFORMED),
+            ({"from_day": "2021-08-01", "to_day": "2021-07-31"}, Reason.MALFORMED),
             ({"account": "E42-00000009-11", "creditor_account": closed} | wrong, Reason.SOURCE_UNKNOWN),
             ({"account": closed, "creditor_account": closed} | wrong, Reason.SOURCE_NOT_OPEN),
-            ({"document": "used", "creditor_account": "E42-00000009-11", "quantity": 0}, Reason.DOCUMENT_USED),
+            ({"document": "used", "creditor_account": "E42-00000009-11", "amount": 0}, Reason.DOCUMENT_USED),
             ({"creditor_account": "E42-00000009-11"} | wrong, Reason.TARGET_UNKNOWN),
             ({"creditor_account": closed} | wrong, Reason.TARGET_NOT_OPEN),
             ({"creditor_account": firm} | wrong, Reason.TARGET_IS_SOURCE),
             ({"creditor_account": SURRENDERED} | wrong, Reason.NUMBER_INVALID),
             ({"account": SURRENDERED} | wrong, Reason.NUMBER_INVALID),
             (wrong, Reason.QUANTITY_INVALID),
-            ({"asset": "CEA-2020", "quantity": 500}, Reason.PRODUCT_UNKNOWN),
-            ({"quantity": 100}, Reason.INSUFFICIENT_UNITS),
-            ({"asset": "CNY", "quantity": 1}, Reason.INSUFFICIENT_CASH),
-            *(({"quantity": n}, Reason.QUANTITY_INVALID) for n in (0, -1, True, 1.5, "4", None, 2**63, 10**300)),
+            ({"asset": "CEA-2020", "amount": 500}, Reason.PRODUCT_UNKNOWN),
+            ({"amount": 100}, Reason.INSUFFICIENT_UNITS),
+            ({"asset": "CNY", "amount": 1}, Reason.INSUFFICIENT_CASH),
+            *(({"amount": n}, Reason.QUANTITY_INVALID) for n in (0, -1, True, 1.5, "4", None, 2**63, 10**300)),
         ]:
             assert office.pledge(connection, **{"account": firm, **body}).reason == reason, body
         day(connection, trading, "TRADING")
@@ -185,12 +185,12 @@ def test_an_ending_is_refused_for_the_first_reason_there_is(
         if ways == "release":
             assert office.release(connection, "x", document="").reason == Reason.MALFORMED
             assert office.release(connection, waiting).reason == Reason.ENCUMBRANCE_NOT_IN_FORCE
-            for quantity in (0, -1, True, 1.5, "4", 2**63):
-                assert office.release(connection, pledge, quantity).reason == Reason.QUANTITY_INVALID
+            for amount in (0, -1, True, 1.5, "4", 2**63):
+                assert office.release(connection, pledge, amount).reason == Reason.QUANTITY_INVALID
             assert office.release(connection, pledge, 41).reason == Reason.ENCUMBRANCE_EXCEEDED
             return
         call, number, other = (office.realise, pledge, freeze) if ways == "realise" else (office.deduct, freeze, pledge)
-        for to, quantity, more, reason in [
+        for to, amount, more, reason in [
             ("", 0, {}, Reason.MALFORMED),
             (creditor, 0, {"instruction": 5}, Reason.MALFORMED),
             ("E42-00000009-11", 0, {"asset": "CEA-2019"}, Reason.TARGET_UNKNOWN),
@@ -204,7 +204,7 @@ def test_an_ending_is_refused_for_the_first_reason_there_is(
             (creditor, 41, {"asset": "CEA-2019"}, Reason.PRODUCT_UNKNOWN),
             (creditor, 41, {}, Reason.ENCUMBRANCE_EXCEEDED),
         ]:
-            assert call(connection, number, to, quantity, **more).reason == reason, (to, quantity)
+            assert call(connection, number, to, amount, **more).reason == reason, (to, amount)
         assert call(connection, other, creditor, 1).reason == Reason.ENCUMBRANCE_KIND
         office.done(connection, office.release(connection, number))
         assert call(connection, number, creditor, 1).reason == Reason.ENCUMBRANCE_NOT_IN_FORCE

@@ -34,5 +34,5 @@ def test_a_province_sees_its_own_firms_encumbrances_and_public_notices_only(
             )(connection)  # fmt: skip
             assert (getattr(listed, "status", None) == 200) is sees
         with engine.begin() as connection:
-            page = as_seen_by(caller, lambda c: notices.page(c, before=99, limit=9))(connection)
+            page = as_seen_by(caller, lambda c: notices.page(c, after=0, limit=9))(connection)
             assert len(page.body["notices"]) == 1

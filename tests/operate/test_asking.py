@@ -145,12 +145,12 @@ ROWS = [
     ),
     (f"compliance carry-over {E} CEA-2019 5", "POST", "/v1/carry-overs", UNITS),
     (
-        f"encumbrance pledge {E} CEA-2019 40 --creditor Bank --document P-1 --to 2022-01-01",
+        f"encumbrance pledge {E} CEA-2019 40 --creditor Bank --document P-1 --to-day 2022-01-01",
         "POST",
         "/v1/pledges",
         {
-            "account": E, "asset": "CEA-2019", "quantity": 40, "creditor": "Bank", "document": "P-1",
-            "to": "2022-01-01",
+            "account": E, "asset": "CEA-2019", "amount": 40, "creditor": "Bank", "document": "P-1",
+            "to_day": "2022-01-01",
         },
     ),
     (
@@ -163,7 +163,7 @@ ROWS = [
         f"encumbrance realise ENC-00000001 {F} 5 --document R-2",
         "POST",
         "/v1/encumbrances/ENC-00000001/realise",
-        {"document": "R-2", "quantity": 5, "to_account": F},
+        {"document": "R-2", "amount": 5, "to_account": F},
     ),
     ("encumbrance notices --after 9", "GET", "/v1/notices?after=9", None),
     (

@@ -70,7 +70,7 @@ class Notary:
 
     def encumber(self, connection: Connection, kind: str, account: str, quantity: int, **more: Any) -> str:
         """Register a pledge or freeze and return its number."""
-        body = {"account": account, "asset": "CEA-2019", "quantity": quantity, "document": "E-1"} | more
+        body = {"account": account, "asset": "CEA-2019", "amount": quantity, "document": "E-1"} | more
         if kind == "pledge":
             proposed = service.propose_pledge(connection, self.ann, {"creditor": "A bank"} | body)
         else:

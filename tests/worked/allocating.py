@@ -168,7 +168,7 @@ def the_allocation_is_trued_up(year: Year, a: Subject, b: Subject, c: Subject) -
 
 def some_units_are_pledged_and_some_given_up(year: Year, b: Subject, i: Subject, p: Subject) -> None:
     pledge = {
-        "account": b.number, "asset": PRODUCT, "quantity": 20_000, "creditor": "Chutian Carbon Fund",
+        "account": b.number, "asset": PRODUCT, "amount": 20_000, "creditor": "Chutian Carbon Fund",
         "creditor_account": i.number, "document": "Pledge contract 2021-17",
     }  # fmt: skip
     made = year.done("/v1/pledges", pledge, b.holder, CHECKER)["encumbrance"]

@@ -126,7 +126,7 @@ def an_empty_account_is_closed(year: Year, p: Subject) -> None:
 def units_are_carried_over(year: Year, a: Subject) -> None:
     """Into the next vintage: 10,000 t and 1.5 times what A sold net, 102,010 t: 10,000 + 153,015 = 163,015 t."""
     [limit] = year.get(f"/v1/accounts/{a.number}/carry-overs")["limits"]
-    assert (limit["net_sold"], limit["limit"], limit["left"]) == (102_010, 163_015, 163_015)
+    assert (limit["net_sold"], limit["limit_t"], limit["left"]) == (102_010, 163_015, 163_015)
     wish = {"account": a.number, "product": PRODUCT, "tonnes": 30_000}
     foreseen = year.foresee("/v1/carry-overs", wish, a.holder).json()
     done = year.done("/v1/carry-overs", wish, a.holder, HUBEI_CHECKER)
@@ -139,11 +139,11 @@ def units_are_carried_over(year: Year, a: Subject) -> None:
 
 def a_court_has_units_deducted(year: Year, c: Subject, i: Subject) -> None:
     """C has 99,000 t left. A court freezes 30,000 t for I, and decides on 10,000 t of them."""
-    order = {"account": c.number, "asset": PRODUCT, "quantity": 30_000, "court": "上海市第一中级人民法院"}
+    order = {"account": c.number, "asset": PRODUCT, "amount": 30_000, "court": "上海市第一中级人民法院"}
     frozen = year.done("/v1/freezes", order | {"document": "(2021)沪01执17号"})["encumbrance"]
     assert (frozen["number"], frozen["held"], year.tonnes(c)) == (FREEZE, 30_000, 69_000)
-    decision = {"document": "(2021)沪01执17号之一", "to_account": i.number, "quantity": 10_000}
-    more = year.refused(f"/v1/encumbrances/{FREEZE}/deduct", decision | {"quantity": 30_001})
+    decision = {"document": "(2021)沪01执17号之一", "to_account": i.number, "amount": 10_000}
+    more = year.refused(f"/v1/encumbrances/{FREEZE}/deduct", decision | {"amount": 30_001})
     assert more == ("3020", "It holds 30000.")
     done = year.done(f"/v1/encumbrances/{FREEZE}/deduct", decision)
     assert (done["taken"], done["left"], done["notice"]) == (10_000, 20_000, 1)

@@ -82,7 +82,7 @@ class Years(BaseModel):
 
 
 class Obligation(BaseModel, extra="allow"):
-    """What an account owes for a year and has handed in, in tonnes; ``shortage``: what it lacks to meet the year."""
+    """What an account owes for a year and has handed in, in tonnes; ``missing``: what it lacks to meet the year."""
 
     account: str
     year: int

@@ -31,42 +31,36 @@ class Pledge(Body):
 
     account: Text = Field(examples=[EMITTER])
     asset: Text = Field(examples=["CEA-2019"], description="CEA-<vintage>, or CNY")
-    quantity: Amount = Field(examples=[40_000], description="tonnes, or fen")
+    amount: Amount = Field(examples=[40_000], description="tonnes, or fen")
     creditor: Text = Field(examples=["Example Bank, Wuhan"])
     creditor_account: Text | None = Field(None, examples=[INSTITUTION], description="to which it is realised")
     document: Text = Field(examples=["Pledge contract 2021-17"])
     reference: Text | None = Field(None, examples=["Loan 2021-17"], description="what the creditor calls it")
-    from_day: Day | None = Field(None, alias="from", examples=["2021-07-16"])
-    to: Day | None = Field(None, examples=["2022-07-15"], description="for the record; a pledge ends by document only")
-
-    def plain(self) -> dict[str, Any]:
-        """Return what was sent under the names it was sent by."""
-        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    from_day: Day | None = Field(None, examples=["2021-07-16"])
+    to_day: Day | None = Field(
+        None, examples=["2022-07-15"], description="for the record; a pledge ends by document only"
+    )
 
 
 class Freeze(Body):
-    """A court's order: a quantity of one asset, or everything that the account has and will have."""
+    """A court's order: an amount of one asset, or everything that the account has and will have."""
 
     account: Text = Field(examples=[EMITTER])
     asset: Text | None = Field(None, examples=["CEA-2019"])
-    quantity: Amount | None = Field(None, examples=[40_000], description="may be more than there is: the rest waits")
-    everything: Text | None = Field(None, examples=[None], description="in, out or all; then no asset and quantity")
+    amount: Amount | None = Field(None, examples=[40_000], description="may be more than there is: the rest waits")
+    everything: Text | None = Field(None, examples=[None], description="in, out or all; then no asset and amount")
     court: Text = Field(examples=[COURT])
     document: Text = Field(examples=["(2021)鄂01执100号"])
     reference: Text | None = Field(None, examples=["2021-100"])
-    from_day: Day | None = Field(None, alias="from", examples=["2021-07-16"])
-    to: Day | None = Field(None, examples=["2024-07-15"], description="after this day the freeze ends by itself")
-
-    def plain(self) -> dict[str, Any]:
-        """Return what was sent under the names it was sent by."""
-        return self.model_dump(mode="json", exclude_unset=True, by_alias=True)
+    from_day: Day | None = Field(None, examples=["2021-07-16"])
+    to_day: Day | None = Field(None, examples=["2024-07-15"], description="after this day the freeze ends by itself")
 
 
 class Release(Body):
     """What is given free again, and by which document."""
 
     document: Text = Field(examples=["Release 2021-3"])
-    quantity: Amount | None = Field(None, examples=[10_000], description="all that is outstanding when not named")
+    amount: Amount | None = Field(None, examples=[10_000], description="all that is outstanding when not named")
 
 
 class Realise(Body):
@@ -74,7 +68,7 @@ class Realise(Body):
 
     document: Text = Field(examples=["Enforcement agreement 2021-5"])
     to_account: Text = Field(examples=[INSTITUTION])
-    quantity: Amount = Field(examples=[10_000])
+    amount: Amount = Field(examples=[10_000])
     instruction: Text | None = Field(None, examples=[None], description="to sell; else only the creditor gets it")
 
 
@@ -83,7 +77,7 @@ class Deduct(Body):
 
     document: Text = Field(examples=["(2021)鄂01执100号之二"])
     to_account: Text = Field(examples=[INSTITUTION])
-    quantity: Amount = Field(examples=[10_000])
+    amount: Amount = Field(examples=[10_000])
     asset: Text | None = Field(None, examples=[None], description="named where everything is frozen, and only there")
 
 
@@ -94,14 +88,14 @@ class Encumbrance(BaseModel):
     kind: str
     account: str
     asset: str | None
-    quantity: int | None
+    amount: int | None
     everything: str | None
     creditor: str
     creditor_account: str | None
     document: str
     reference: str | None
-    from_day: str = Field(alias="from")
-    to: str | None
+    from_day: str
+    to_day: str | None
     state: str
     held: int
     waiting: int

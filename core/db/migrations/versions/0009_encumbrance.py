@@ -20,7 +20,7 @@ CREATE TABLE encumbrance (
     account text NOT NULL REFERENCES account,
     origin text NOT NULL REFERENCES account,
     asset text CONSTRAINT encumbrance_asset_form CHECK (asset ~ '^(CNY|CEA-[0-9]{4})$'),
-    quantity bigint CONSTRAINT encumbrance_quantity_positive CHECK (quantity > 0),
+    amount bigint CONSTRAINT encumbrance_amount_positive CHECK (amount > 0),
     everything text CONSTRAINT encumbrance_everything CHECK (everything IN ('in', 'out', 'all')),
     creditor text NOT NULL,
     creditor_account text REFERENCES account,
@@ -34,11 +34,11 @@ CREATE TABLE encumbrance (
     released bigint NOT NULL DEFAULT 0 CONSTRAINT encumbrance_released_not_negative CHECK (released >= 0),
     taken bigint NOT NULL DEFAULT 0 CONSTRAINT encumbrance_taken_not_negative CHECK (taken >= 0),
     proposed_at timestamptz NOT NULL,
-    CONSTRAINT encumbrance_of_a_quantity_or_everything CHECK (
-        CASE WHEN everything IS NULL THEN asset IS NOT NULL AND quantity IS NOT NULL
-             ELSE kind = 'FREEZE' AND asset IS NULL AND quantity IS NULL AND held = 0 END),
-    CONSTRAINT encumbrance_not_beyond_quantity CHECK (
-        everything IS NOT NULL OR held::numeric + released + taken <= quantity),
+    CONSTRAINT encumbrance_of_an_amount_or_everything CHECK (
+        CASE WHEN everything IS NULL THEN asset IS NOT NULL AND amount IS NOT NULL
+             ELSE kind = 'FREEZE' AND asset IS NULL AND amount IS NULL AND held = 0 END),
+    CONSTRAINT encumbrance_not_beyond_amount CHECK (
+        everything IS NOT NULL OR held::numeric + released + taken <= amount),
     CONSTRAINT encumbrance_holds_nothing_once_over CHECK (
         held = 0 OR state NOT IN ('REJECTED', 'RELEASED', 'REALISED')),
     CONSTRAINT encumbrance_period CHECK (ends >= begins)
