@@ -9,10 +9,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from core.approvals.rules import is_plain_text
 from core.clock.rules import market_time
 from core.quantities import Vintage
 from core.refusals import LineError, Reason, Refused
+from core.texts import is_plain_text
 
 KINDS = {"E": "key emitter", "I": "institution", "P": "person", "S": "the registry itself"}
 
@@ -50,7 +50,7 @@ class Purpose(Enum):
 
     ORDINARY = "ordinary"
     COMPLIANCE = "compliance"
-    """Surrender, its reversal, and return: a restriction of one direction does not stop them."""
+    """Surrender, its reversal, carrying over, and return: a restriction of one direction does not stop them."""
     COURT = "court"
     """What a court orders works on every account that is open, restricted or suspended."""
 
@@ -275,7 +275,7 @@ def refuse_source(
 ) -> Refused | None:
     """Refuse a giving account, for the first reason there is.
 
-    Surrender, its reversal and return go on under a restriction of one direction, as in the field: a firm that may not
+    Surrender, its reversal, carrying over and return go on under a restriction of one direction, as in the field: a firm that may not
     sell must still be able to comply. A court's order works on an account that is restricted or suspended.
     """
     if account is None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from core.accounts.rules import Side, refuse_source, vintage_of
+from core.accounts.rules import Purpose, Side, refuse_source, vintage_of
 from core.approvals.rules import is_plain_text
 from core.emissions.years.rules import as_date, as_vintages, is_count, is_year
 from core.ledger.rules import fits, is_amount
@@ -144,7 +144,7 @@ def decide(
 
     ``set_aside`` is what the account has on hold already, ``trading`` that its units may be sold right now.
     """
-    refused = refuse_source(application.account, source.account, with_exchange=trading)
+    refused = refuse_source(application.account, source.account, with_exchange=trading, purpose=Purpose.COMPLIANCE)
     if refused is not None:
         return refused
     if not is_amount(application.tonnes) or not fits(set_aside, application.tonnes):

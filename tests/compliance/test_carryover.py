@@ -41,8 +41,8 @@ def test_the_limit_is_the_base_and_one_and_a_half_times_net_sales_in_whole_tonne
     assert RULE.limit(net_sold) == limit
 
 
-def account(state: str = "OPEN") -> Account:
-    return Account(E, "Firm", None, state, "B001", NOW, NOW)
+def account(state: str = "OPEN", restriction: str | None = None) -> Account:
+    return Account(E, "Firm", None, state, "B001", NOW, NOW, restriction=restriction)
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,8 @@ def account(state: str = "OPEN") -> Account:
     [
         ({"source": Side(None, 0)}, Reason.SOURCE_UNKNOWN),
         ({"source": Side(account("APPLIED"), 0)}, Reason.SOURCE_NOT_OPEN),
+        ({"source": Side(account("RESTRICTED", "out"), 100)}, None),  # as with a surrender: who may not sell may comply
+        ({"source": Side(account("RESTRICTED", "all"), 100)}, Reason.SOURCE_RESTRICTED),
         ({"trading": True, "application": Application(E, "x", 0)}, Reason.SOURCE_WITH_EXCHANGE),
         ({"application": Application(E, "x", 0)}, Reason.QUANTITY_INVALID),
         ({"application": Application(E, "x", 5)}, Reason.PRODUCT_UNKNOWN),
