@@ -15,8 +15,8 @@ from sqlalchemy import Connection, Engine, text
 from core.accounts import service as accounts
 from core.allocation import service as allocation
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.audit import store as audit
+from core.callers import Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.db.engine import write_engine

@@ -7,7 +7,7 @@ from sqlalchemy import Connection
 from core.accounts import service, store
 from core.accounts.rights import refuse_view
 from core.accounts.rules import check
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.ledger import store as ledger
 from core.refusals import Answer, Reason, Refused
 

@@ -7,17 +7,8 @@ from collections.abc import Mapping
 from sqlalchemy import Connection
 
 from core.accounts.operators import store
-from core.approvals.rules import (
-    AUDITOR,
-    AUTHORITY_CHECKER,
-    AUTHORITY_MAKER,
-    CHECKER,
-    HOLDER,
-    MAKER,
-    OPERATOR,
-    Caller,
-)
 from core.authority import store as authority
+from core.callers import AUDITOR, AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, HOLDER, MAKER, OPERATOR, Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.refusals import Reason, Refused

@@ -31,7 +31,8 @@ from core.accounts.search import store as search
 from core.accounts.search.rules import read_wanted
 from core.accounts.states import service as states
 from core.approvals import service as approvals
-from core.approvals.rules import HOLDER, MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
+from core.callers import HOLDER, MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger

@@ -10,16 +10,7 @@ from sqlalchemy import Connection
 from core.accounts import service as accounts
 from core.allocation import store
 from core.allocation.deductions import store as deductions
-from core.approvals.rules import (
-    AUDITOR,
-    AUTHORITY_CHECKER,
-    AUTHORITY_MAKER,
-    CHECKER,
-    MAKER,
-    OPERATOR,
-    Caller,
-    refuse_unless,
-)
+from core.callers import AUDITOR, AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.paging import page

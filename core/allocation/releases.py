@@ -13,14 +13,16 @@ from core.allocation import store
 from core.allocation.deductions import store as deductions
 from core.allocation.store import Entry, Kept
 from core.approvals import service as approvals
-from core.approvals.rules import MAKER, Caller, Task, is_plain_text, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger
 from core.ledger.rules import WITHHELD, Transfer, place_of
 from core.quantities import Vintage
 from core.refusals import Answer, LineError, Reason, Refused
+from core.texts import is_plain_text
 from core.units import store as units
 
 

@@ -15,8 +15,9 @@ from core.allocation.rules import Effect, Facts, Plan, work_out
 from core.allocation.store import Entry, Kept
 from core.allocation.uploads import read_plan
 from core.approvals import service as approvals
-from core.approvals.rules import AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger

@@ -9,10 +9,10 @@ from typing import Any
 from core import csv_lines
 from core.accounts.rules import LINES_MAX, vintage_of
 from core.allocation.rules import FOLLOWING, FULL, KINDS, PRE, Line, Plan
-from core.approvals.rules import is_plain_text
 from core.ledger.rules import is_amount
 from core.quantities import Vintage
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 FILE_LINES_MAX = 60_000
 """Lines of a plan that comes as a file."""

@@ -9,8 +9,9 @@ from functools import lru_cache
 
 import jwt
 
-from core.approvals.rules import Caller, is_plain_text
+from core.callers import Caller
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 _PROVINCE = re.compile("[0-9]{2}", re.ASCII)
 

@@ -21,18 +21,9 @@ from core.api.group import Inquiry, Write
 from core.api.problems import answer_of, file_of, response_of
 from core.api.queue import WriteQueue
 from core.api.reading import Reader
-from core.approvals.rules import (
-    BANK_ROLE,
-    CHECKER,
-    DECIDERS,
-    MAKER,
-    OPERATOR,
-    PROBE,
-    PROPOSERS,
-    Caller,
-    refuse_unless,
-)
+from core.approvals.rules import DECIDERS, PROPOSERS
 from core.authority.service import as_seen_by
+from core.callers import BANK_ROLE, CHECKER, MAKER, OPERATOR, PROBE, Caller, refuse_unless
 from core.refusals import Answer, File, Reason, Refused, RefusedError
 
 T = TypeVar("T")

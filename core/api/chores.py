@@ -9,8 +9,8 @@ from sqlalchemy import Connection
 from core.api import store
 from core.api.commands import EXECUTORS, UNDOERS
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.audit import store as audit
+from core.callers import Caller
 from core.clock import store as clock
 from core.day import worker
 from core.day.chores import Chore

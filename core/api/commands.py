@@ -11,8 +11,8 @@ from sqlalchemy import Connection
 from core.accounts import service as accounts
 from core.allocation import service as allocation
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.authority import service as authority
+from core.callers import Caller
 from core.carryover import service as carryover
 from core.emissions import service as emissions
 from core.encumbrance import endings as encumbrance_endings

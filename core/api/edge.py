@@ -11,7 +11,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from core.api.auth import Verifier
 from core.api.problems import answer_of, response_of
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.refusals import Reason, Refused
 from core.telemetry import REQUEST_SECONDS, REQUESTS, log
 

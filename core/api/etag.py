@@ -14,7 +14,7 @@ from starlette.responses import Response
 
 from core.api.calls import Call
 from core.api.commands import Service
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.refusals import Answer, Reason, Refused
 
 IF_MATCH = "if_match"

@@ -20,7 +20,7 @@ from core.api import strict
 from core.api.calls import Call, Desk, is_key
 from core.api.problems import answer_of, headers_of
 from core.api.routes.holdings import TRANSFER
-from core.approvals.rules import MAKER, Caller
+from core.callers import MAKER, Caller
 from core.quantities import MAX_AMOUNT
 from core.refusals import Answer, Refused, RefusedError
 

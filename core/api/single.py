@@ -16,7 +16,7 @@ from sqlalchemy import Engine
 from core.api import strict
 from core.api.group import Write, decide
 from core.api.routes.holdings import TRANSFER
-from core.approvals.rules import MAKER, Caller
+from core.callers import MAKER, Caller
 from core.db.transaction import Unknown, write
 from core.quantities import MAX_AMOUNT
 from core.refusals import Answer, Reason, Refused, RefusedError

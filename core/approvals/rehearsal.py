@@ -9,8 +9,8 @@ from uuid import UUID
 from sqlalchemy import Connection
 
 from core.approvals import store
-from core.approvals.rules import Caller
 from core.approvals.service import Executor
+from core.callers import Caller
 from core.refusals import Answer, Refused, RefusedError
 
 

@@ -5,24 +5,13 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal, TypeGuard
+from typing import Any
 
+from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, HOLDER, MAKER, Caller, refuse_unless
 from core.clock.calendar import is_trading_day
-from core.clock.rules import market_time
+from core.clock.rules import market_time, shown
 from core.clock.working_days import Trades, on_working_day_after
 from core.refusals import Reason, Refused
-
-MAKER = "maker"
-CHECKER = "checker"
-OPERATOR = "operator"
-BANK_ROLE = "bank"
-PROBE = "probe"
-AUDITOR = "auditor"
-HOLDER = "holder"
-"""Somebody of a subject: may do for an account what the account's list of operators says."""
-AUTHORITY_MAKER = "authority_maker"
-AUTHORITY_CHECKER = "authority_checker"
-"""People of the environment ministry, or of one province when the token names it."""
 
 AWAITING = "AWAITING_APPROVAL"
 DELAYED = "DELAYED"
@@ -40,26 +29,10 @@ EITHER = f"{CHECKER} or {AUTHORITY_CHECKER}"
 PROPOSERS = (MAKER, HOLDER, AUTHORITY_MAKER)
 DECIDERS = (CHECKER, HOLDER, AUTHORITY_CHECKER)
 
-SEES_ALL = frozenset({MAKER, CHECKER, OPERATOR, AUDITOR, AUTHORITY_MAKER, AUTHORITY_CHECKER})
-"""Roles that see every proposal; of a province's people the database shows what is their firms'."""
-
-Right = Literal["view", "maker", "checker"]
-"""What somebody may do for an account."""
-
 VALID_DAYS = 10
 """Working days for which a proposal can be approved."""
 VALID_DAYS_OF_KIND: Mapping[str, int] = {"transfer": 2, "open_accounts": 20}
 """Kinds of task that are valid for shorter or longer: a price that was agreed ages, a pile of documents takes time."""
-
-
-@dataclass(frozen=True, slots=True)
-class Caller:
-    """Who asks, as the token says."""
-
-    name: str
-    roles: frozenset[str]
-    province: str | None = None
-    """Two digits by GB/T 2260 for somebody of a province's authority; None for everybody else."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,22 +100,10 @@ class Task:
         }
 
 
-def shown(moment: datetime | None) -> str | None:
-    """Write a moment of business time as the market's wall clock shows it."""
-    return market_time(moment).isoformat() if moment is not None else None
-
-
 def expiry_of(kind: str, proposed_at: datetime, trades: Trades = is_trading_day) -> datetime:
     """Tell until when a proposal of this kind can be approved."""
     days = VALID_DAYS_OF_KIND.get(kind, VALID_DAYS)
     return on_working_day_after(proposed_at, days, market_time(proposed_at).time(), trades)
-
-
-def refuse_unless(caller: Caller, *roles: str) -> Refused | None:
-    """Refuse a caller who has none of the roles."""
-    if caller.roles.intersection(roles):
-        return None
-    return Refused(Reason.NOT_PERMITTED, f"Needs the role {' or '.join(roles)}.")
 
 
 def refuse_decision(
@@ -216,10 +177,3 @@ def _refuse_time(task: Task | None, caller: Caller, now: datetime) -> Refused | 
     if caller.name in task.approvers:
         return Refused(Reason.SAME_REVIEWER)
     return None
-
-
-def is_plain_text(value: object, longest: int = 200) -> TypeGuard[str]:
-    """Tell whether this is a short text that can be stored and printed: no control characters, not blank."""
-    if not isinstance(value, str) or len(value) > longest:
-        return False
-    return bool(value.strip()) and value.replace("\u3000", " ").isprintable()  # a full-width space is ordinary here

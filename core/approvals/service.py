@@ -13,36 +13,31 @@ from sqlalchemy import Connection
 from core.approvals import store
 from core.approvals.rules import (
     APPROVED,
-    AUTHORITY_CHECKER,
     AWAITING,
     CANCELLED,
-    CHECKER,
     DELAYED,
     EITHER,
     EXPIRED,
-    HOLDER,
     REJECTED,
-    SEES_ALL,
     STATES,
     TERMINATED,
     WITHDRAWN,
-    Caller,
     Decision,
-    Right,
     Task,
     acted_for,
     expiry_of,
-    is_plain_text,
     refuse_decision,
     refuse_rejection,
     refuse_withdrawal,
 )
 from core.audit import store as audit
+from core.callers import AUTHORITY_CHECKER, CHECKER, HOLDER, SEES_ALL, Caller, Right
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.paging import page as cut
 from core.paging import read_cursor
 from core.refusals import Answer, Reason, Refused, RefusedError
+from core.texts import is_plain_text
 
 Executor = Callable[[Connection, Caller, Task], Mapping[str, Any] | Refused]
 """Carries a task out, or takes it back, and returns the outcome; when it refuses it has written nothing.
@@ -119,7 +114,7 @@ def get(connection: Connection, caller: Caller, task_id: str, *, rights: Rights 
 
 
 def _sees(connection: Connection, caller: Caller, task: Task, rights: Rights | None) -> bool:
-    if HOLDER not in caller.roles or caller.roles & SEES_ALL or task.proposed_by == caller.name:
+    if HOLDER not in caller.roles or caller.roles.intersection(SEES_ALL) or task.proposed_by == caller.name:
         return True
     account = acted_for(task)
     return account is not None and rights is not None and rights(connection, caller, account, "view") is None
@@ -135,7 +130,7 @@ def tasks(
     if isinstance(after, Refused):
         return after
     wanted = store.Wanted(state=state, kind=page.get("kind"), account=account)
-    if not caller.roles & SEES_ALL:
+    if not caller.roles.intersection(SEES_ALL):
         refused = rights(connection, caller, account, "view") if account is not None and rights is not None else None
         if refused is not None:
             return refused

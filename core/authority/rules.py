@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from core.approvals.rules import Caller, is_plain_text
+from core.callers import Caller
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 PROVINCES: Mapping[str, str] = {
     "11": "北京", "12": "天津", "13": "河北", "14": "山西", "15": "内蒙古", "21": "辽宁", "22": "吉林", "23": "黑龙江",

@@ -9,10 +9,11 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from core.approvals import service as approvals
-from core.approvals.rules import AUTHORITY_CHECKER, AUTHORITY_MAKER, MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
 from core.authority import store
 from core.authority.rules import Move, Tenure, read_move, refuse_move, refuse_mover
+from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.db.errors import is_forbidden

@@ -10,11 +10,11 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.approvals.rules import Caller
 from core.audit import alarms
 from core.audit import store as audit
 from core.bank import store
 from core.bank.rules import Notice, read_notice, wrong_accounts
+from core.callers import Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger

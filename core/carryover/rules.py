@@ -8,11 +8,11 @@ from datetime import date
 from typing import Any
 
 from core.accounts.rules import Purpose, Side, refuse_source, vintage_of
-from core.approvals.rules import is_plain_text
 from core.emissions.years.rules import as_date, as_vintages, is_count, is_year
 from core.ledger.rules import fits, is_amount
 from core.quantities import MAX_AMOUNT, Vintage
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 PENDING = "PENDING"
 DONE = "DONE"

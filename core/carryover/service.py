@@ -14,8 +14,9 @@ from core.accounts.rights import refuse_right
 from core.accounts.rules import Purpose, Side, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rehearsal import rehearse
-from core.approvals.rules import AUTHORITY_CHECKER, MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import AUTHORITY_CHECKER, MAKER, Caller, refuse_unless
 from core.carryover import store
 from core.carryover.rules import (
     DONE,

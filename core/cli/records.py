@@ -13,7 +13,7 @@ from rich.table import Table
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from core.approvals.rules import AUDITOR, Caller
+from core.callers import AUDITOR, Caller
 from core.db.engine import write_engine
 from core.db.transaction import NoPrimaryError, read
 from core.settings import settings

@@ -22,6 +22,11 @@ def market_time(now: datetime) -> datetime:
     return now.astimezone(MARKET_ZONE)
 
 
+def shown(moment: datetime | None) -> str | None:
+    """Write a moment of business time as the market's wall clock shows it."""
+    return market_time(moment).isoformat() if moment is not None else None
+
+
 def decide_move(*, now: datetime, to: datetime) -> datetime | Refused:
     """Let the clock move forward or stand; never back, because what has expired cannot come to life again."""
     if to < now:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Connection, Engine
 
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.db.transaction import NoPrimaryError, Unknown, read, write
 from core.telemetry import log
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.approvals.rules import MAKER, Caller, refuse_unless
+from core.callers import MAKER, Caller, refuse_unless
 from core.clock.calendar import Calendar, CalendarError
 from core.day import store
 from core.day.rulebook import closes_of, shown

@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day import store
 from core.day.rules import Opening, State, opening_hash
 from core.encumbrance import keeping as freezes

@@ -9,8 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.approvals.rules import Caller
 from core.audit import store as audit
+from core.callers import Caller
 from core.day import opening, store
 from core.day.rulebook import starting_closes
 from core.day.rules import UNTRADED, Opening, State, read_opening, refuse_opening

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import csv_lines
-from core.approvals.rules import is_plain_text
 from core.emissions.obligations.rules import PENALISED, is_emission
 from core.emissions.years.rules import is_year
 from core.refusals import LineError, Reason, Refused
+from core.texts import is_plain_text
 
 LINES_MAX = 20_000
 COLUMNS = ("account", "tonnes", "reason")

@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.approvals import service as approvals
-from core.approvals.rules import AUTHORITY_CHECKER, AUTHORITY_MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.emissions import store

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.accounts import store as accounts_store
-from core.approvals.rules import Caller
 from core.audit import store as audit
+from core.callers import Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.encumbrance import restricting, store

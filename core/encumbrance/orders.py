@@ -8,11 +8,11 @@ from datetime import date
 from typing import Any
 
 from core.accounts.rules import Account, Purpose, Side, refuse_source, refuse_target
-from core.approvals.rules import is_plain_text
 from core.encumbrance.rules import EVERYTHING, FREEZE, IN_FORCE, PLEDGE, Encumbrance, number_of
 from core.ledger.rules import fits, is_amount
 from core.quantities import CASH
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 
 @dataclass(frozen=True, slots=True)

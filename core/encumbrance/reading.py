@@ -6,7 +6,7 @@ from sqlalchemy import Connection
 
 from core.accounts import store as accounts_store
 from core.accounts.rights import refuse_view
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.encumbrance import store
 from core.encumbrance.rules import name_of, number_of
 from core.paging import NO_CURSOR, page

@@ -13,7 +13,8 @@ from core.accounts import store as accounts
 from core.accounts.rules import EVERYTHING, OPEN, RESTRICTED
 from core.accounts.states import service as states
 from core.accounts.states.rules import Action, Change, Standing
-from core.approvals.rules import Caller, Task
+from core.approvals.rules import Task
+from core.callers import Caller
 from core.encumbrance import store
 from core.encumbrance.rules import IN_FORCE, Encumbrance
 from core.outbox import store as outbox

@@ -13,8 +13,9 @@ from core.accounts import store as accounts_store
 from core.accounts.rights import refuse_right
 from core.accounts.rules import Side
 from core.approvals import service as approvals
-from core.approvals.rules import HOLDER, MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import HOLDER, MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.encumbrance import restricting, store

@@ -8,8 +8,9 @@ from typing import Any, Protocol
 from sqlalchemy import Connection
 
 from core.approvals.rehearsal import rehearse
-from core.approvals.rules import Caller, Task
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import Caller
 from core.clock import store as clock
 from core.emissions.obligations import service as obligations
 from core.emissions.years import store as years

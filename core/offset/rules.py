@@ -9,9 +9,9 @@ from datetime import datetime, timedelta
 from typing import Any, TypeGuard
 from uuid import UUID
 
-from core.approvals.rules import is_plain_text
 from core.emissions.years.rules import is_year
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 FREEZING = "FREEZING"
 """The other registry was asked to freeze the units and has not answered."""

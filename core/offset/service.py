@@ -17,8 +17,9 @@ from core.accounts import store as accounts
 from core.accounts.rights import refuse_right
 from core.accounts.rules import Purpose, refuse_source
 from core.approvals import service as approvals
-from core.approvals.rules import AUTHORITY_CHECKER, Caller, Task
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import AUTHORITY_CHECKER, Caller
 from core.clock import store as clock
 from core.emissions.obligations import service as obligations
 from core.emissions.obligations.rules import refuse_offset

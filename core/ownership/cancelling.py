@@ -10,10 +10,10 @@ from datetime import date
 from typing import Any
 
 from core.accounts.rules import Account, Side, refuse_source, vintage_of
-from core.approvals.rules import is_plain_text
 from core.ledger.rules import fits, is_amount
 from core.quantities import SerialRange
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 _NAME = "VC-"
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from core.accounts.rules import Account, refuse_source, refuse_target, vintage_of
-from core.approvals.rules import is_plain_text
 from core.encumbrance.orders import short_of
 from core.encumbrance.rules import FREEZE, IN_FORCE, Encumbrance, name_of, number_of
 from core.ledger.rules import AVAILABLE, BOUGHT_TODAY, LOCKED, PENDING_SURRENDER, fits, is_amount
 from core.quantities import CASH
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 INHERITANCE, MERGER, SPLIT = "inheritance", "merger", "split"
 KINDS = (INHERITANCE, MERGER, SPLIT)

@@ -18,8 +18,9 @@ from core.accounts.states import store as states_store
 from core.accounts.states.rules import Action, Change
 from core.accounts.states.store import NO_TASK
 from core.approvals import service as approvals
-from core.approvals.rules import AUTHORITY_CHECKER, AUTHORITY_MAKER, MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.db import counters

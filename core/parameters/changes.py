@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from core.approvals.rules import is_plain_text
 from core.clock.calendar import Calendar, CalendarError
 from core.parameters.rules import Parameter, exceptions_of, in_force
 from core.parameters.values import KINDS, MODES, ValueRefusedError, check_name, check_value
 from core.quantities import Vintage
 from core.refusals import LineError, Reason, Refused
+from core.texts import is_plain_text
 
 CHANGES_MAX = 100
 LAST_DAY = date(2099, 12, 31)

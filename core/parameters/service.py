@@ -10,8 +10,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.approvals import service as approvals
-from core.approvals.rules import MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.calendar import Calendar
 from core.clock.rules import market_day, market_time

@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from datetime import date, time
 from typing import Any
 
-from core.approvals.rules import is_plain_text
 from core.parameters.rules import PRICE_TICK
 from core.quantities import MAX_AMOUNT, SERIALS_PER_VINTAGE, Vintage
+from core.texts import is_plain_text
 
 MODES = ("listed", "block")
 """The modes that the exchange's messages can name; whether one trades, and how, is data."""

@@ -10,8 +10,9 @@ from sqlalchemy import Connection
 from core.accounts import store as accounts
 from core.accounts.states import service as states
 from core.approvals import service as approvals
-from core.approvals.rules import MAKER, OPERATOR, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import MAKER, OPERATOR, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
 
-from core.approvals.rules import is_plain_text, shown
+from core.clock.rules import shown
 from core.ledger.rules import SYSTEM_OWNERS
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 OPEN, EXPLAINED, CLOSED = "OPEN", "EXPLAINED", "CLOSED"
 STATES = (OPEN, EXPLAINED, CLOSED)

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.accounts.states import service as states
-from core.approvals.rules import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
 from core.audit import store as audit
+from core.callers import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.paging import page

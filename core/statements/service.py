@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from core.accounts import store as accounts
 from core.accounts.rights import refuse_view
 from core.accounts.rules import check
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import statements as ledger

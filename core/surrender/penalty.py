@@ -10,13 +10,15 @@ from sqlalchemy import Connection
 from core.accounts.rights import refuse_right
 from core.allocation.deductions import store as deductions
 from core.approvals import service as approvals
-from core.approvals.rules import AUTHORITY_CHECKER, Caller, Task, is_plain_text
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import AUTHORITY_CHECKER, Caller
 from core.emissions.obligations import service as obligations
 from core.emissions.obligations.rules import SHORT, Obligation
 from core.emissions.years import store as years
 from core.emissions.years.rules import YearRules, is_year
 from core.refusals import Answer, Reason, Refused
+from core.texts import is_plain_text
 
 
 def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:

@@ -9,12 +9,12 @@ from typing import Any
 from uuid import UUID
 
 from core.accounts.rules import Purpose, Side, refuse_source, vintage_of
-from core.approvals.rules import is_plain_text
 from core.emissions.obligations.rules import PENALISED, Obligation, refuse_more
 from core.emissions.years.rules import YearRules, is_year
 from core.ledger.rules import fits, is_amount
 from core.quantities import SerialRange, Vintage
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 PENDING = "PENDING"
 SURRENDERED = "SURRENDERED"

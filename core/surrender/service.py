@@ -15,8 +15,9 @@ from core.accounts.rights import refuse_right
 from core.accounts.rules import Purpose, Side, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rehearsal import rehearse
-from core.approvals.rules import AUTHORITY_CHECKER, EITHER, Caller, Task
+from core.approvals.rules import EITHER, Task
 from core.audit import store as audit
+from core.callers import AUTHORITY_CHECKER, Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.emissions.obligations import service as obligations

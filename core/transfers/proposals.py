@@ -8,7 +8,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.approvals import service as approvals
-from core.approvals.rules import HOLDER, MAKER, Caller, Task
+from core.approvals.rules import Task
+from core.callers import HOLDER, MAKER, Caller
 from core.refusals import Answer, Reason, Refused
 from core.transfers import service
 from core.trust import service as trust

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.accounts.rules import Side, refuse_source, refuse_target
-from core.approvals.rules import is_plain_text
 from core.ledger.rules import fits, is_amount
 from core.quantities import CASH
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,8 +13,8 @@ from core.accounts import service as accounts_service
 from core.accounts import store as accounts
 from core.accounts.rights import refuse_right
 from core.accounts.rules import Side, vintage_of
-from core.approvals.rules import HOLDER, MAKER, Caller, refuse_unless
 from core.audit import store as audit
+from core.callers import HOLDER, MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger

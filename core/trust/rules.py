@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
 
-from core.approvals.rules import is_plain_text, shown
 from core.clock.calendar import is_trading_day
-from core.clock.rules import market_time
+from core.clock.rules import market_time, shown
 from core.clock.working_days import Trades, is_working_day, on_working_day_after, working_day_after
 from core.ledger.rules import is_amount
 from core.quantities import CASH
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 NOON = time(12)
 ADDITION_DAYS = 4

@@ -13,9 +13,11 @@ from core.accounts import store as accounts
 from core.accounts.rights import refuse_right, refuse_view
 from core.accounts.rules import refuse_target
 from core.approvals import service as approvals
-from core.approvals.rules import HOLDER, MAKER, Caller, Task, refuse_unless, shown
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import HOLDER, MAKER, Caller, refuse_unless
 from core.clock import store as clock
+from core.clock.rules import shown
 from core.paging import page
 from core.refusals import Answer, Reason, Refused
 from core.trust import store

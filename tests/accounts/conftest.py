@@ -25,8 +25,8 @@ from core.accounts.states import service as states
 from core.api.app import create_app
 from core.api.auth import Verifier
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.bootstrap import build_desk
+from core.callers import Caller
 from core.ledger import store as ledger
 from core.ledger.rules import BANK, Transfer, place_of
 from core.refusals import Answer, Refused

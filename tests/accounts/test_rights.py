@@ -10,7 +10,7 @@ from sqlalchemy import Engine, text
 from core.accounts.operators import store
 from core.accounts.rights import refuse_right, refuse_view
 from core.accounts.rules import number_of
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.refusals import Reason
 
 OURS, OTHERS = number_of("E", "42", 2001), number_of("E", "31", 2002)

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Engine, text
 from core.allocation import plans, releases, service
 from core.allocation.deductions import store as deductions
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.ledger import store as ledger
 from core.ledger.rules import ISSUANCE, WITHHELD
 from core.quantities import SerialRange, Vintage

@@ -10,8 +10,8 @@ from sqlalchemy import Connection, Engine
 from core.accounts import service as accounts
 from core.allocation import plans, service
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.authority import service as authority
+from core.callers import Caller
 from core.refusals import Answer, Reason, Refused
 
 AUDITOR = Caller("audit", frozenset({"auditor"}))

@@ -19,7 +19,7 @@ from core.accounts import store as accounts
 from core.accounts.rules import number_of
 from core.allocation import plans, service
 from core.allocation import store as plan_store
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.db import migrate
 from core.db.errors import is_gone
 from core.reconciliation import store as reconciliation

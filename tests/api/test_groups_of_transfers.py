@@ -14,7 +14,7 @@ from core.api.calls import Desk
 from core.api.group import Write
 from core.api.queue import WriteQueue
 from core.api.routes.holdings import TRANSFER
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.ledger import store as ledger
 from core.refusals import Reason
 

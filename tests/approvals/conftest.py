@@ -15,7 +15,8 @@ from core.accounts.rights import refuse_right
 from core.accounts.rules import number_of
 from core.api.commands import EXECUTORS
 from core.approvals import service as approvals
-from core.approvals.rules import Caller, Task
+from core.approvals.rules import Task
+from core.callers import Caller
 from core.db.transaction import Unknown, read, write
 from core.ledger import store as ledger
 from core.ledger.rules import ISSUANCE, Transfer, place_of

@@ -10,11 +10,8 @@ import pytest
 
 from core.approvals.rules import (
     APPROVED,
-    AUTHORITY_CHECKER,
     AWAITING,
     DELAYED,
-    HOLDER,
-    Caller,
     Decision,
     Task,
     expiry_of,
@@ -22,6 +19,7 @@ from core.approvals.rules import (
     refuse_rejection,
     refuse_withdrawal,
 )
+from core.callers import AUTHORITY_CHECKER, HOLDER, Caller
 from core.clock.calendar import Calendar
 from core.refusals import Reason
 

@@ -11,9 +11,9 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from core.api.chores import CHORES
-from core.approvals.rules import Caller
 from core.audit import service
 from core.audit import store as audit
+from core.callers import Caller
 from core.cli import app
 from core.day.chores import Housekeeper
 from core.refusals import Answer, Reason, Refused

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.approvals.service import UnreadableTaskError
+from core.callers import Caller
 
 ANN = Caller("ann", frozenset({"maker"}))
 KINDS = (

@@ -12,8 +12,8 @@ import pytest
 
 from core.accounts.rights import refuse_right
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.authority.service import as_seen_by
+from core.callers import Caller
 from core.day.chores import Chore, Housekeeper
 from core.refusals import Answer, Reason, Refused
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.refusals import Answer, Reason, Refused
 from core.transfers import proposals
 from core.trust import service as trust

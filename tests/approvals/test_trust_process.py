@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from core.api.chores import CHORES
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day.chores import Housekeeper
 from core.transfers import proposals
 from core.units import store as units

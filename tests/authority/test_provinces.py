@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 
 from core.accounts import service as accounts
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.authority import service as authority
 from core.authority import store
 from core.authority.rules import Move, Tenure, refuse_move
+from core.callers import Caller
 from core.clock import store as clock
 from core.db.transaction import read, write
 from core.refusals import Answer, Reason, Refused

@@ -18,7 +18,7 @@ from core.accounts import service as accounts
 from core.accounts.rules import number_of
 from core.allocation import service as allocation
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.carryover import service as carryover
 from core.clock import store as clock
 from core.clock.rules import market_day

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from core.allocation.deductions import store as deductions
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.emissions import service as emissions
 from core.emissions.obligations import service as obligations
 from core.emissions.obligations.rules import Obligation, state_of

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from chaos.simulators.ccer.book import Book, ContradictionError, Units
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.db.transaction import write
 from core.emissions.obligations.rules import Obligation, refuse_offset
 from core.emissions.years.rules import YearRules

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from core.approvals.rules import Caller
 from core.authority.service import as_seen_by
+from core.callers import Caller
 from core.carryover import service as carryover
 from core.db.transaction import read
 from core.emissions import service as emissions

@@ -20,10 +20,10 @@ from chaos.simulators.bank import Bank, BankSettings
 from chaos.simulators.exchange.floor import Floor
 from chaos.simulators.exchange.http import files_app
 from core.accounts.rules import number_of
-from core.approvals.rules import Caller
 from core.bank.client import BankClient
 from core.bank.service import record_deposits
 from core.bank.wire import parse_camt054
+from core.callers import Caller
 from core.day import service, store
 from core.day.arrows import Parties
 from core.day.counterparty import ExchangeFiles

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.approvals.rules import Caller
 from core.bank.service import record_deposits
+from core.callers import Caller
 from core.ledger import store as ledger
 from core.refusals import Answer, Reason, Refused
 

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection
 
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day import errands, opening
 from core.day.errands import order_of
 from core.day.rules import State

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day import service, store
 from core.day.gauges import Gauges
 from core.day.rules import State

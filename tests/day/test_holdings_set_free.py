@@ -7,7 +7,7 @@ from typing import Any
 
 from sqlalchemy import text
 
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day.rules import State
 from core.refusals import Answer, Reason, Refused
 from core.surrender import service as surrender

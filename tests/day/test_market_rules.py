@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day import foresight, rulebook, service, store
 from core.day.rules import State
 from core.exchange import store as exchange

@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any
 
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day import opening, store
 from core.day.rules import State
 from core.day.worker import Worker

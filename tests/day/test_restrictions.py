@@ -14,7 +14,7 @@ from chaos.simulators.exchange.market import trades_of
 from core.accounts import service as accounts
 from core.accounts.states import service as states
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day import store
 from core.day.counterparty import ExchangeFiles
 from core.day.rules import State

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.encumbrance import endings, keeping, service, store
 from core.ledger import store as ledger
 from core.ownership import cancellations

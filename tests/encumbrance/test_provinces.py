@@ -6,8 +6,8 @@ from typing import Any
 
 from sqlalchemy import Engine, text
 
-from core.approvals.rules import Caller
 from core.authority.service import as_seen_by
+from core.callers import Caller
 from core.encumbrance import notices, reading
 from core.refusals import Reason
 

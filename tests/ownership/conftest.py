@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.encumbrance import endings, service
 from core.encumbrance import store as encumbrances
 from core.ledger import store as ledger

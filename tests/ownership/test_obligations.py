@@ -7,7 +7,7 @@ from typing import Any
 from sqlalchemy import Connection, Engine, text
 
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.emissions import service as emissions
 from core.emissions.obligations import store as obligations
 from core.refusals import Answer

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from core.accounts import store as accounts
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.encumbrance import reading
 from core.ledger.rules import CANCELLED
 from core.outbox import store as outbox

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Engine, text
 
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.db.transaction import Unknown, read, write
 from core.parameters import service as parameters
 from core.refusals import Answer, Refused

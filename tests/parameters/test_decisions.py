@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import text
 
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.db.transaction import write
 from core.ledger.rules import ISSUANCE
 from core.parameters import service as parameters

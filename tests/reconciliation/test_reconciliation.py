@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from core.accounts import service as accounts
 from core.accounts import store as accounts_store
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.cli import app
 from core.ledger import store as ledger
 from core.ledger.rules import ISSUANCE, Transfer, place_of

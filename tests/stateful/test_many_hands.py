@@ -28,8 +28,8 @@ from core.accounts import service as accounts
 from core.allocation import service as allocation
 from core.api.group import Write, decide
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
 from core.bank import service as bank
+from core.callers import Caller
 from core.clock import store as clock
 from core.db.engine import write_engine
 from core.db.transaction import NoPrimaryError, Unknown, read, write

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import Connection, Engine
 
 from core.accounts.rules import number_of
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.clock import store as clock
 from core.db.transaction import read, write
 from core.refusals import Reason, Refused

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Engine, text
 
 from core.accounts import service
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.ledger import store as ledger
 from core.quantities import MAX_AMOUNT
 from core.refusals import Answer, Reason, Refused

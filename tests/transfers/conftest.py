@@ -16,7 +16,7 @@ from core.api.commands import EXECUTORS
 from core.api.group import Write, decide
 from core.api.routes.holdings import TRANSFER
 from core.approvals import service as approvals
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger

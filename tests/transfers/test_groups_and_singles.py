@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, text
 
 from core.api.group import Write, decide
 from core.api.single import Single
-from core.approvals.rules import Caller
 from core.audit import store as audit
+from core.callers import Caller
 from core.ledger import chain
 from core.ledger import store as ledger
 from core.refusals import Answer, Reason

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from core.approvals.rules import is_plain_text
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 DOCUMENTS_MAX = 50
 KINDS = ("licence", "identity", "authorisation", "bank_account", "other")

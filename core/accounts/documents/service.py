@@ -14,13 +14,15 @@ from core.accounts.documents.store import Review
 from core.accounts.rights import refuse_view
 from core.accounts.rules import APPLIED, check, doubts_of
 from core.approvals import store as tasks
-from core.approvals.rules import AWAITING, CHECKER, Caller, Task, is_plain_text, refuse_unless
+from core.approvals.rules import AWAITING, Task
 from core.approvals.store import Wanted
 from core.audit import store as audit
+from core.callers import CHECKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.parameters import service as parameters
 from core.refusals import Answer, Reason, Refused
+from core.texts import is_plain_text
 
 OPENING = "open_account"
 

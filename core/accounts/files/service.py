@@ -11,7 +11,8 @@ from sqlalchemy import Connection
 from core.accounts import store
 from core.accounts.files.rules import File, with_taken
 from core.approvals import service as approvals
-from core.approvals.rules import MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
+from core.callers import MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.refusals import Answer, Refused
 

@@ -13,8 +13,9 @@ from core.accounts.operators.rules import Wish, decide, read_wish
 from core.accounts.rights import refuse_right, refuse_view
 from core.accounts.rules import Account, check
 from core.approvals import service as approvals
-from core.approvals.rules import CHECKER, HOLDER, MAKER, Caller, Task
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import CHECKER, HOLDER, MAKER, Caller
 from core.clock import store as clock
 from core.refusals import Answer, Reason, Refused
 

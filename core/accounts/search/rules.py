@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.accounts.rules import KINDS, RESTRICTION_PENDING, STATES
-from core.approvals.rules import is_plain_text
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 PART_MAX = 100
 

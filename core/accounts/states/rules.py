@@ -19,8 +19,8 @@ from core.accounts.rules import (
     SUSPENDED,
     Account,
 )
-from core.approvals.rules import is_plain_text
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 
 class Action(Enum):

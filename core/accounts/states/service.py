@@ -24,8 +24,9 @@ from core.accounts.states.rules import (
 )
 from core.accounts.states.store import NO_TASK, Entry
 from core.approvals import service as approvals
-from core.approvals.rules import CHECKER, HOLDER, MAKER, Caller, Task
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import CHECKER, HOLDER, MAKER, Caller
 from core.clock import store as clock
 from core.clock.rules import market_time
 from core.ledger import store as ledger

@@ -19,7 +19,7 @@ from core.accounts.files.rules import OPTIONAL, File, read_file
 from core.api import bodies, csv_body, etag, views
 from core.api.calls import After, ByAnyone, ByChecker, ByMaker, Limit, Number, StrictRoute
 from core.api.commands import Command
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.refusals import Answer, Refused, RefusedError
 
 router = APIRouter(route_class=StrictRoute)

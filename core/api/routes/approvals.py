@@ -17,12 +17,12 @@ from core.api import bodies, views
 from core.api.calls import After, ByAnyone, ByDecider, ByProposer, Call, Limit, StrictRoute, call
 from core.api.commands import EXECUTORS, UNDOERS, Command
 from core.approvals import service as approvals
-from core.approvals.rules import HOLDER, SEES_ALL, Caller
+from core.callers import HOLDER, SEES_ALL, Caller
 from core.refusals import Answer, Refused
 
 router = APIRouter(route_class=StrictRoute)
 
-ByInvolved = Annotated[Call, Depends(call(*sorted(SEES_ALL), HOLDER))]
+ByInvolved = Annotated[Call, Depends(call(*SEES_ALL, HOLDER))]
 
 
 class Tasks(BaseModel):

@@ -10,8 +10,8 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from core.api.calls import After, Call, Limit, StrictRoute, call
-from core.approvals.rules import AUDITOR, OPERATOR
 from core.audit import service as audit
+from core.callers import AUDITOR, OPERATOR
 
 router = APIRouter(route_class=StrictRoute)
 

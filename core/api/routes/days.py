@@ -15,7 +15,7 @@ from starlette.responses import Response
 from core.api import bodies, views
 from core.api.calls import AfterNumber, ByAnyone, ByOperator, Date, StrictRoute
 from core.api.commands import Command
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.clock import store as clock_store
 from core.clock.rules import decide_move, market_time
 from core.day import service as days

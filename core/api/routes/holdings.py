@@ -18,9 +18,9 @@ from core.accounts import service as accounts
 from core.api import bodies, views
 from core.api.calls import After, ByAnyone, ByBank, ByProposer, Limit, Number, StrictRequest, StrictRoute
 from core.api.commands import Command
-from core.approvals.rules import Caller
 from core.bank import service as bank
 from core.bank.wire import WireError, parse_camt054
+from core.callers import Caller
 from core.ledger.rules import Place, place_of
 from core.refusals import Answer, Reason, Refused, RefusedError
 from core.transfers import service as transfers

@@ -13,7 +13,7 @@ from starlette.responses import Response
 from core.api import bodies, store, views
 from core.api.calls import ByAnyone, ByProbe, StrictRoute
 from core.api.commands import Command
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.refusals import Answer, Reason, Refused
 
 router = APIRouter(route_class=StrictRoute)

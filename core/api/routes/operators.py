@@ -14,7 +14,7 @@ from core.accounts.operators import service as operators
 from core.api import bodies, etag, views
 from core.api.calls import ByAnyone, ByProposer, Number, StrictRoute
 from core.api.commands import Command
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.refusals import Answer, Refused
 
 router = APIRouter(route_class=StrictRoute)

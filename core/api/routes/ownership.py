@@ -12,7 +12,7 @@ from core.api import views
 from core.api.bodies import EMITTER, INSTITUTION, Amount, Body, Text
 from core.api.calls import After, ByAnyone, ByProposer, Call, Limit, Number, StrictRoute, call
 from core.api.commands import Command
-from core.approvals.rules import AUTHORITY_MAKER, MAKER
+from core.callers import AUTHORITY_MAKER, MAKER
 from core.ownership import cancellations, successions
 
 router = APIRouter(route_class=StrictRoute)

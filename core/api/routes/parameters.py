@@ -15,7 +15,7 @@ from core.api import views
 from core.api.bodies import Body, Day, Text
 from core.api.calls import ByAnyone, ByMaker, Date, Limit, StrictRoute, ToForesee
 from core.api.commands import Command
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.day import foresight, rulebook
 from core.parameters import service as parameters
 from core.refusals import Answer, Refused

@@ -14,7 +14,7 @@ from core.api import views
 from core.api.bodies import INSTITUTION, Body, Text
 from core.api.calls import AfterNumber, ByAnyone, ByOperator, Call, Limit, StrictRoute, keyed_call
 from core.api.commands import Command
-from core.approvals.rules import MAKER, OPERATOR
+from core.callers import MAKER, OPERATOR
 from core.reconciliation import closing
 from core.reconciliation import service as reconciliation
 

@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from core.api.calls import ByAnyone, Date, Number, StrictRoute
-from core.approvals.rules import Caller
+from core.callers import Caller
 from core.refusals import Answer, File, Refused
 from core.statements import render, service
 

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from core.accounts import service as accounts
 from core.api.calls import AfterNumber, ByAnyone, Limit, Number, StrictRoute
-from core.approvals.rules import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
+from core.callers import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
 from core.paging import page
 from core.quantities import SerialRange, parse_serial
 from core.refusals import Answer, Reason, Refused

@@ -12,17 +12,8 @@ from sqlalchemy import Connection
 from core.accounts import store as accounts
 from core.accounts.rights import refuse_view
 from core.accounts.rules import Account, check, vintage_of
-from core.approvals.rules import (
-    AUDITOR,
-    AUTHORITY_CHECKER,
-    AUTHORITY_MAKER,
-    CHECKER,
-    MAKER,
-    OPERATOR,
-    Caller,
-    refuse_unless,
-)
 from core.audit import store as audit
+from core.callers import AUDITOR, AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.emissions.obligations import store

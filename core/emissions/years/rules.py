@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from typing import Any, TypeGuard
 
-from core.approvals.rules import is_plain_text
 from core.refusals import Reason, Refused
+from core.texts import is_plain_text
 
 OFFSET_BASIS_POINTS = 500
 """At most 5 % of the amount due."""

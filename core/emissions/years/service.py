@@ -9,8 +9,9 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.approvals import service as approvals
-from core.approvals.rules import MAKER, Caller, Task, refuse_unless
+from core.approvals.rules import Task
 from core.audit import store as audit
+from core.callers import MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.emissions.obligations import service as obligations
 from core.emissions.years import store
