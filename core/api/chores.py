@@ -16,7 +16,9 @@ from core.day import worker
 from core.day.chores import Chore
 from core.emissions.obligations import service as obligations
 from core.encumbrance import keeping
-from core.ledger import chain, holds
+from core.ledger import chain
+from core.ledger.holds import service as holds
+from core.ledger.holds import store as kept_holds
 from core.offset import link
 from core.offset.wire import OffsetRegistry
 from core.ownership import successions
@@ -37,7 +39,7 @@ def _seal(connection: Connection, _caller: Caller, _item: str) -> int:
 
 
 def _over(connection: Connection) -> Sequence[str]:
-    return holds.due(connection, clock.now(connection))
+    return kept_holds.due(connection, clock.now(connection))
 
 
 def _expire_hold(connection: Connection, caller: Caller, hold_id: str) -> str | None:

@@ -17,8 +17,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection
 
 from core.cli.records import AsJson, Dsn, find, show, stop
-from core.ledger import export, holds, offline, seals
+from core.ledger import export, offline
 from core.ledger import store as ledger
+from core.ledger.holds import store as holds
+from core.ledger.seals import service as seals
 from core.reconciliation import store as reconciliation
 
 ledger_app = typer.Typer(no_args_is_help=True, help="The ledger as a whole.")

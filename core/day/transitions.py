@@ -23,8 +23,8 @@ from core.day.rulebook import starting_closes
 from core.day.rules import NO_SEAL, Opening, State, due_by_clock, seal_of
 from core.exchange import store as exchange
 from core.exchange.rules import Totals
-from core.ledger import seals
 from core.ledger.keys import SealingKey
+from core.ledger.seals import service as seals
 from core.parameters import service as parameters
 from core.quantities import CASH, Break
 from core.reconciliation import service as reconciliation

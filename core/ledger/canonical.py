@@ -6,7 +6,7 @@ docs/ledger.md says the same in words, with an example that a test holds against
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import date
 
@@ -20,6 +20,13 @@ FORM = 2
 
 BLOCK = 1000
 """Rows are hashed in blocks of so many, so that no reader has to hold a whole day of trades at once."""
+
+FORMAT = "carbon-registry-ledger/1"
+MANIFEST, BATCHES, SEALS, KEYS, PLACES = "manifest.json", "batches.jsonl", "seals.jsonl", "keys.jsonl", "places.jsonl"
+"""The files of an export."""
+
+Watch = Callable[[int, int], None]
+"""Is told how many of how many batches are done."""
 
 
 def line_of(transfer: Transfer, market_day: date) -> bytes:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -10,16 +10,13 @@ from sqlalchemy import Connection, text
 
 from core.db import counters
 from core.db.rows import json_rows
-from core.ledger.canonical import NOTHING, chained, line_of, rows_hash
+from core.ledger.canonical import NOTHING, Watch, chained, line_of, rows_hash
 from core.ledger.rules import Transfer
 
 PAGE = 1000
 """Batches looked at in one statement."""
 LINKS_MAX = 5_000
 """Loose batches linked in one transaction, while which nobody else extends the chain: about a tenth of a second."""
-
-Watch = Callable[[int, int], None]
-"""Is told how many of how many batches are done."""
 
 # The counter's row lock lines up all who write the ledger, so it comes last, when rows and their hash are there.
 # Counted in the one statement that hashes, not by core/db/counters: the counter is not held while rows are hashed, and

@@ -12,11 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, text
 
-from core.ledger import chain, seals
-from core.ledger.canonical import BLOCK, NOTHING, Seal
-
-FORMAT = "carbon-registry-ledger/1"
-MANIFEST, BATCHES, SEALS, KEYS, PLACES = "manifest.json", "batches.jsonl", "seals.jsonl", "keys.jsonl", "places.jsonl"
+from core.ledger import chain
+from core.ledger.canonical import BATCHES, BLOCK, FORMAT, KEYS, MANIFEST, NOTHING, PLACES, SEALS, Seal, Watch
+from core.ledger.seals import store as seals
 
 # The chain grows while it is written: balances and batches are those of one moment.
 SNAPSHOT = text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
@@ -35,7 +33,7 @@ class Span:
     until: date | None = None
 
 
-def write(connection: Connection, folder: Path, span: Span, watch: chain.Watch | None = None) -> dict[str, Any]:
+def write(connection: Connection, folder: Path, span: Span, watch: Watch | None = None) -> dict[str, Any]:
     """Write the files; the manifest comes last, so that an export cut short is none. Returns the manifest.
 
     The transaction must have read nothing yet: all of it is of one moment.
@@ -77,7 +75,7 @@ def _bounds(every: list[Seal], span: Span, length: int) -> tuple[int, int, list[
     return first, until.last_seq, every[: until.number]
 
 
-def _write_batches(connection: Connection, path: Path, first: int, last: int, watch: chain.Watch | None) -> int:
+def _write_batches(connection: Connection, path: Path, first: int, last: int, watch: Watch | None) -> int:
     transfers = 0
     with path.open("w", encoding="utf-8") as file:
         for head in chain.heads(connection, first, last):

@@ -11,10 +11,21 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
-from core.ledger.canonical import RowsHash, Seal, chained, read_line, read_line_of_form_1
-from core.ledger.chain import Watch
-from core.ledger.export import BATCHES, FORMAT, KEYS, MANIFEST, PLACES, SEALS
-from core.ledger.seals import judge
+from core.ledger.canonical import (
+    BATCHES,
+    FORMAT,
+    KEYS,
+    MANIFEST,
+    PLACES,
+    SEALS,
+    RowsHash,
+    Seal,
+    Watch,
+    chained,
+    read_line,
+    read_line_of_form_1,
+)
+from core.ledger.seals.rules import judge
 
 Name = tuple[str, str, str]
 """Owner, asset and bucket of a ledger account."""

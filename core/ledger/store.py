@@ -11,6 +11,7 @@ from sqlalchemy import Connection, text
 from core.db.rows import json_rows
 from core.db.transaction import driver_of
 from core.ledger import chain
+from core.ledger.canonical import Watch
 from core.ledger.rules import (
     BANK,
     ISSUANCE,
@@ -236,25 +237,27 @@ def reverse(
     kind: str,
     reference: str,
     market_day: date,
+    linked: Sequence[Transfer] = (),
 ) -> list[Transfer] | Refused:
     """Take booked transfers back, all or none, each whole and once; return the transfers that do.
 
-    ``id_of`` names the reversal of each. Refused when one of them is unknown, was taken back before, is a reversal or
-    belongs to a hold, or when what they gave is no longer there.
+    ``id_of`` names the reversal of each; what is ``linked`` is booked with them or not at all. Refused when one of them
+    is unknown, was taken back before, is a reversal or belongs to a hold, or when what they gave is no longer there.
     """
     booked = recorded(connection, transfer_ids)
     refused = _refuse_reversals(transfer_ids, booked)
     if refused is not None:
         return refused
     mirrors = [booked[n].transfer.mirror(id_of(n), kind=kind, reference=reference) for n in transfer_ids]
-    deltas = net(mirrors)
+    made = [*mirrors, *linked]
+    deltas = net(made)
     balances = lock_balances(connection, list(deltas), create=True)
     # Again: whoever reversed one of them meanwhile had these balances, and has let go of them.
     refused = _refuse_reversals(transfer_ids, recorded(connection, transfer_ids)) or refuse_shortage(balances, deltas)
     if refused is not None:
         return refused
-    post(connection, mirrors, market_day=market_day)
-    return mirrors
+    post(connection, made, market_day=market_day)
+    return made
 
 
 def _refuse_reversals(transfer_ids: Sequence[str], booked: Mapping[str, Recorded]) -> Refused | None:
@@ -388,6 +391,6 @@ def drifted(connection: Connection) -> list[Place]:
     return [Place(*row) for row in connection.execute(DRIFTED)]
 
 
-def verify_chain(connection: Connection, watch: chain.Watch | None = None) -> list[int]:
+def verify_chain(connection: Connection, watch: Watch | None = None) -> list[int]:
     """Recompute the hash chain and return the batches that are not as they were booked."""
     return chain.broken_batches(connection, watch)

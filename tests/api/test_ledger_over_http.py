@@ -10,7 +10,8 @@ import pytest
 from prometheus_client import REGISTRY
 from sqlalchemy import Engine, text
 
-from core.ledger import seals, store
+from core.ledger import store
+from core.ledger.seals import service as seals
 
 pytestmark = pytest.mark.anyio
 

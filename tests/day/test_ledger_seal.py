@@ -19,10 +19,13 @@ from core.day import store, transitions
 from core.day.chores import Housekeeper
 from core.day.rules import State
 from core.day.worker import Worker
-from core.ledger import holds, seals
 from core.ledger import store as ledger
+from core.ledger.holds import service as holds
+from core.ledger.holds.rules import Hold
 from core.ledger.keys import SealingKey
 from core.ledger.rules import place_of
+from core.ledger.seals import service as seals
+from core.ledger.seals import store as seal_store
 
 DAY, NEXT = date(2021, 7, 16), date(2021, 7, 19)
 KEY = SealingKey(Ed25519PrivateKey.generate())
@@ -33,10 +36,10 @@ def test_a_reported_day_is_sealed_and_signed_and_its_event_says_so(market: Any) 
     market.worker = Worker(replace(market.worker.parties, sealing_key=KEY))
 
     market.run_until(State.OPENING_BUILT)
-    assert market.read(seals.every) == []
+    assert market.read(seal_store.every) == []
     market.run_until(State.REPORTED)
 
-    [sealed] = market.read(seals.every)
+    [sealed] = market.read(seal_store.every)
     assert (sealed.day, sealed.first_seq, sealed.key_id) == (DAY, 1, KEY.id)
     assert market.read(seals.wrong_seals) == []
     assert market.read(ledger.verify_chain) == []
@@ -51,12 +54,12 @@ def test_a_report_that_is_not_committed_leaves_no_seal(market: Any) -> None:
     with market.engine.connect() as connection:
         connection.begin()
         assert transitions.report(connection, DAY, worker="dies", key=KEY)
-        assert len(seals.every(connection)) == 1
+        assert len(seal_store.every(connection)) == 1
         connection.rollback()
 
-    assert market.read(seals.every) == []
+    assert market.read(seal_store.every) == []
     market.run_until(State.REPORTED)
-    [sealed] = market.read(seals.every)
+    [sealed] = market.read(seal_store.every)
     assert sealed.signature is None
     assert market.read(lambda c: store.events(c, DAY))[-1]["detail"].endswith("not signed")
 
@@ -65,7 +68,7 @@ def test_what_is_set_aside_goes_back_when_its_time_is_over_at_whichever_site(mar
     owner = market.account(tonnes=100)
     until = datetime.fromisoformat("2021-07-16T12:00:00+08:00")
     place = place_of(owner, "CEA-2019")
-    market.write(lambda c: holds.hold(c, "h", place, "locked", 30, until, "test", DAY))
+    market.write(lambda c: holds.hold(c, Hold("h", place, "locked", 30, until, "test", DAY)))
     sites = [
         Housekeeper(market.engine, f"settle@{n}", [chore for chore in CHORES if chore.name == "hold"]) for n in "ab"
     ]

@@ -10,8 +10,10 @@ import psycopg
 import pytest
 from sqlalchemy import Connection, Engine, text
 
-from core.ledger import holds, seals, store
+from core.ledger import store
+from core.ledger.holds import store as hold_store
 from core.ledger.rules import BANK, ISSUANCE, Place, Transfer, place_of
+from core.ledger.seals import service as seals
 
 DAY = date(2021, 7, 16)
 NOON = datetime(2021, 7, 16, 4, tzinfo=UTC)
@@ -52,7 +54,7 @@ def check_sound(connection: Connection) -> None:
     assert seals.wrong_seals(connection) == []
     assert set(store.imbalance(connection).values()) <= {0}
     assert store.drifted(connection) == []
-    assert holds.short(connection) == []
+    assert hold_store.short(connection) == []
 
 
 @pytest.fixture

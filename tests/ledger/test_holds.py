@@ -13,8 +13,10 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError
 
 from core.db.transaction import write
-from core.ledger import holds, store
-from core.ledger.holds import Hold
+from core.ledger import store
+from core.ledger.holds import service as holds
+from core.ledger.holds import store as hold_store
+from core.ledger.holds.rules import Hold
 from core.ledger.rules import HOLD_BUCKETS
 from core.refusals import Reason, Refused
 
@@ -28,7 +30,7 @@ EVENING = NOON + timedelta(hours=6)
 def set_aside(
     connection: Connection, books: Any, amount: int = 30, *, until: datetime | None = None, bucket: str = "locked"
 ) -> Hold | Refused:
-    return holds.hold(connection, "h", books.place(books.one), bucket, amount, until, "test", DAY)
+    return holds.hold(connection, Hold("h", books.place(books.one), bucket, amount, until, "test", DAY))
 
 
 def reason(end: object) -> Reason:
@@ -42,8 +44,8 @@ def test_a_hold_moves_what_is_available_into_its_bucket(books: Any, bucket: str,
         made = set_aside(connection, books, bucket=bucket)
 
         assert books.amounts(connection, books.one) == {"available": 70, bucket: 30}
-        assert holds.find(connection, "h") == made
-        assert holds.pending(connection, books.one) == [made]
+        assert hold_store.find(connection, "h") == made
+        assert hold_store.pending(connection, books.one) == [made]
         sound(connection)
 
 
@@ -59,8 +61,8 @@ def test_a_hold_is_posted_whole_or_in_part_and_the_rest_goes_back(
         assert (end.state, end.posted, end.resolved_on) == ("POSTED", there, DAY)
         assert books.amounts(connection, books.one) == {"available": back}
         assert books.amounts(connection, books.other) == {"available": there}
-        assert holds.find(connection, "h") == end
-        assert holds.pending(connection, books.one) == []
+        assert hold_store.find(connection, "h") == end
+        assert hold_store.pending(connection, books.one) == []
         sound(connection)
 
 
@@ -78,7 +80,7 @@ def test_a_voided_hold_gives_everything_back(books: Any, sound: Any) -> None:
 def test_holds_that_are_over_in_time_give_everything_back_and_others_stay(books: Any, sound: Any) -> None:
     with books.engine.begin() as connection:
         for number, until in (("early", NOON), ("late", EVENING), ("never", None)):
-            holds.hold(connection, number, books.place(books.one), "locked", 10, until, "test", DAY)
+            holds.hold(connection, Hold(number, books.place(books.one), "locked", 10, until, "test", DAY))
 
         assert [over.id for over in holds.expire_holds(connection, NOON)] == ["early"]
         assert holds.expire_holds(connection, NOON) == []
@@ -94,7 +96,7 @@ def test_holds_that_are_over_in_time_give_everything_back_and_others_stay(books:
 def test_what_expires_is_taken_in_pages_as_one_batch_each(books: Any, sound: Any) -> None:
     with books.engine.begin() as connection:
         for n in range(5):
-            holds.hold(connection, f"h{n}", books.place(books.one), "locked", 10, NOON, "test", DAY)
+            holds.hold(connection, Hold(f"h{n}", books.place(books.one), "locked", 10, NOON, "test", DAY))
         batches = books.batches(connection)
 
         assert [len(holds.expire_holds(connection, NOON, 2)) for _ in range(4)] == [2, 2, 1, 0]
@@ -107,7 +109,7 @@ REFUSALS: dict[str, tuple[Callable[[Connection, Any], object], Reason]] = {
     "beyond numbers": (lambda c, b: set_aside(c, b, 2**63), Reason.QUANTITY_INVALID),
     "more than there is": (lambda c, b: set_aside(c, b, 71), Reason.INSUFFICIENT_UNITS),
     "cash that is not there": (
-        lambda c, b: holds.hold(c, "c", b.place(b.one, asset="CNY"), "frozen", 1, None, "t", DAY),
+        lambda c, b: holds.hold(c, Hold("c", b.place(b.one, asset="CNY"), "frozen", 1, None, "t", DAY)),
         Reason.INSUFFICIENT_CASH,
     ),
     "unknown": (lambda c, _: holds.void_hold(c, "x", now=NOON), Reason.HOLD_UNKNOWN),
@@ -115,7 +117,7 @@ REFUSALS: dict[str, tuple[Callable[[Connection, Any], object], Reason]] = {
     "nothing": (lambda c, b: holds.post_hold(c, "k", b.place(b.other), 0, now=NOON), Reason.QUANTITY_INVALID),
     "too late": (lambda c, b: holds.post_hold(c, "k", b.place(b.other), now=EVENING), Reason.HOLD_EXPIRED),
     "the id of another": (
-        lambda c, b: holds.hold(c, "k", b.place(b.one), "locked", 29, EVENING, "test", DAY),
+        lambda c, b: holds.hold(c, Hold("k", b.place(b.one), "locked", 29, EVENING, "test", DAY)),
         Reason.HOLD_TAKEN,
     ),
 }
@@ -125,7 +127,7 @@ REFUSALS: dict[str, tuple[Callable[[Connection, Any], object], Reason]] = {
 def test_what_cannot_be_is_refused_with_nothing_booked(books: Any, name: str, sound: Any) -> None:
     ask, expected = REFUSALS[name]
     with books.engine.begin() as connection:
-        holds.hold(connection, "k", books.place(books.one), "locked", 30, EVENING, "test", DAY)
+        holds.hold(connection, Hold("k", books.place(books.one), "locked", 30, EVENING, "test", DAY))
         batches = books.batches(connection)
 
         assert reason(ask(connection, books)) is expected
@@ -209,4 +211,4 @@ def test_less_than_holds_say_is_found(books: Any) -> None:
         taken = type(gone)("t", gone.credit, gone.debit, 1, "TAKEN", "by mistake")
         store.post(connection, [taken], market_day=DAY)
 
-        assert holds.short(connection) == [gone.credit]
+        assert hold_store.short(connection) == [gone.credit]

@@ -18,8 +18,12 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from core.db.transaction import Unknown, write
-from core.ledger import holds, seals, store
+from core.ledger import store
+from core.ledger.holds import service as holds
+from core.ledger.holds import store as hold_store
+from core.ledger.holds.rules import Hold
 from core.ledger.rules import Transfer
+from core.ledger.seals import service as seals
 from core.quantities import MAX_AMOUNT
 from core.refusals import Reason, Refused, RefusedError
 
@@ -159,7 +163,7 @@ def hold_step(connection: Connection, books: Any, model: Model, n: int, what: tu
     done: object
     match kind:
         case "hold":
-            done = holds.hold(connection, f"h{n}", books.place(owner), "locked", amount, now, "test", DAY)
+            done = holds.hold(connection, Hold(f"h{n}", books.place(owner), "locked", amount, now, "test", DAY))
             assert isinstance(done, Refused) != model.hold(f"h{n}", who, amount, at)
         case "post_hold":
             to = books.place((books.other, books.one)[model.holds[named][0]] if model.holds else owner)
@@ -183,7 +187,7 @@ def compare(connection: Connection, books: Any, model: Model) -> None:
         assert amounts.get("available", 0) == model.free[who]
         assert amounts.get("locked", 0) == model.locked[who]
         pending = {h for h, (o, _, _, state) in model.holds.items() if o == who and state == "PENDING"}
-        assert {hold.id for hold in holds.pending(connection, owner)} == pending
+        assert {hold.id for hold in hold_store.pending(connection, owner)} == pending
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -255,7 +259,7 @@ def test_whatever_many_do_at_once_nothing_is_made_lost_or_done_twice(
     """Each works on holds and transfers of all; deadlocks would show as errors after their retries."""
     with books.engine.begin() as connection:
         for n in range(6):
-            holds.hold(connection, f"h{n}", books.place(books.one), "locked", 5, START, "test", DAY)
+            holds.hold(connection, Hold(f"h{n}", books.place(books.one), "locked", 5, START, "test", DAY))
         store.post(connection, [books.move(f"m{n}", 3) for n in range(6)], market_day=DAY)
     failures: list[BaseException] = []
     ended: list[str] = []

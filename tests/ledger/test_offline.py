@@ -16,10 +16,13 @@ from sqlalchemy import text
 from typer.testing import CliRunner
 
 from core.cli import app
-from core.ledger import holds, seals, store
+from core.ledger import store
 from core.ledger.canonical import chained, line_of, read_line, rows_hash
+from core.ledger.holds import service as holds
+from core.ledger.holds.rules import Hold
 from core.ledger.keys import SealingKey
 from core.ledger.rules import AVAILABLE, Place, Transfer
+from core.ledger.seals import service as seals
 
 pytestmark = pytest.mark.unsound  # one accounting alone
 
@@ -59,7 +62,7 @@ def lived(books: Any, sound: Any) -> Any:
         mirror = books.move("a|1", 60).mirror("back", kind="REVERSAL", reference="配额更正 | 1")
         store.post(connection, [mirror], market_day=DAY)
         seals.seal_day(connection, DAY + timedelta(days=3), KEY)
-        holds.hold(connection, "h", books.place(books.one), "locked", 3, None, "held", DAY)
+        holds.hold(connection, Hold("h", books.place(books.one), "locked", 3, None, "held", DAY))
         seals.seal_day(connection, DAY + timedelta(days=4), None)
         store.post(connection, [books.move("late", 1)], market_day=DAY)
         sound(connection)

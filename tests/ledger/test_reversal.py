@@ -11,7 +11,9 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from core.db.transaction import write
-from core.ledger import holds, store
+from core.ledger import store
+from core.ledger.holds import service as holds
+from core.ledger.holds.rules import Hold
 from core.ledger.rules import Transfer
 from core.refusals import Reason, Refused
 
@@ -77,7 +79,7 @@ def test_what_has_gone_on_meanwhile_cannot_be_taken_back(books: Any) -> None:
 
 def test_what_belongs_to_a_hold_is_not_reversed(books: Any) -> None:
     with books.engine.begin() as connection:
-        holds.hold(connection, "h", books.place(books.one), "locked", 10, None, "test", DAY)
+        holds.hold(connection, Hold("h", books.place(books.one), "locked", 10, None, "test", DAY))
 
         assert refusal(connection, "hold:h") is Reason.NOT_REVERSIBLE
         mirror = store.recorded(connection, ["hold:h"])["hold:h"].transfer.mirror("x", kind="REVERSAL", reference="t")

@@ -16,9 +16,11 @@ from sqlalchemy import text
 from sqlalchemy.exc import IntegrityError
 
 from core.db.transaction import write
-from core.ledger import seals, store
+from core.ledger import store
 from core.ledger.canonical import NOTHING, Seal
 from core.ledger.keys import SealingKey, is_signed
+from core.ledger.seals import service as seals
+from core.ledger.seals import store as seal_store
 
 pytestmark = pytest.mark.unsound  # one accounting alone
 
@@ -45,8 +47,8 @@ def test_every_batch_belongs_to_exactly_one_seal(books: Any, sound: Any) -> None
         assert [s.previous for s in made] == [NOTHING, *(s.hash for s in made[:-1])]
         assert [s.hash for s in made] == [s.computed for s in made]
         assert all(s.signature and is_signed(s.hash, s.signature, KEY.public) for s in made)
-        assert seals.every(connection) == made
-        assert seals.keys(connection) == {KEY.id: KEY.public}
+        assert seal_store.every(connection) == made
+        assert seal_store.keys(connection) == {KEY.id: KEY.public}
         sound(connection)
 
 
@@ -72,7 +74,7 @@ def test_sealing_a_day_again_changes_nothing(books: Any) -> None:
         store.post(connection, [books.move("t", 1)], market_day=DAY)
 
         assert seals.seal_day(connection, DAY, None) == first
-        assert seals.every(connection) == [first]
+        assert seal_store.every(connection) == [first]
 
 
 def test_without_a_key_the_seal_is_linked_and_says_that_nobody_signed(books: Any, sound: Any) -> None:
@@ -99,7 +101,7 @@ def test_days_sealed_while_others_book_share_no_batch_and_leave_none_out(books: 
 
     with books.engine.begin() as connection:
         last = seals.seal_day(connection, day(99), KEY)
-        spans = [set(range(s.first_seq, s.last_seq + 1)) for s in seals.every(connection)]
+        spans = [set(range(s.first_seq, s.last_seq + 1)) for s in seal_store.every(connection)]
         assert sum(map(len, spans)) == last.last_seq == books.batches(connection)
         assert set().union(*spans) == set(range(1, last.last_seq + 1))
         sound(connection)
@@ -146,7 +148,7 @@ def test_the_database_itself_refuses_a_seal_that_does_not_continue(books: Any, w
         forged = Seal(**facts, hash=b"")  # type: ignore[arg-type]  # facts of a seal
         row = facts | {"hash": forged.computed}
         with pytest.raises(IntegrityError, match="does not continue"), connection.begin_nested():
-            connection.execute(seals.INSERT, row)
+            connection.execute(seal_store.INSERT, row)
 
 
 def test_a_key_is_read_from_its_file_and_anything_else_is_refused(tmp_path: Path) -> None:

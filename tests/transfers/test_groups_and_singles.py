@@ -192,7 +192,7 @@ def test_a_batch_that_is_nowhere_is_stray(town: Any, single: Single, owner_dsn: 
 def test_a_seal_takes_in_what_is_loose(engine: Engine, town: Any, single: Single) -> None:
     from datetime import date  # noqa: PLC0415
 
-    from core.ledger import seals  # noqa: PLC0415
+    from core.ledger.seals import service as seals  # noqa: PLC0415
 
     body = {"from_account": town.accounts[1], "to_account": town.accounts[2], "asset": "CNY", "amount": 7}
     single.transfer(Caller("ann", frozenset({"maker"})), "one", body)

@@ -12,8 +12,8 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from core.api.calls import ByAnyone, Date, StrictRoute
-from core.ledger import seals
 from core.ledger.export import seal_document
+from core.ledger.seals import store as seals
 from core.refusals import Answer, Reason, Refused
 
 router = APIRouter(route_class=StrictRoute)

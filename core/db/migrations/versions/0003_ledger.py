@@ -76,6 +76,7 @@ CREATE TABLE ledger_hold (
     expires_at timestamptz,
     reference text NOT NULL,
     market_day date NOT NULL,
+    kind text NOT NULL DEFAULT '',
     booked text NOT NULL CONSTRAINT ledger_hold_booked_once UNIQUE CONSTRAINT ledger_hold_booked REFERENCES transfer,
     state text NOT NULL DEFAULT 'PENDING'
         CONSTRAINT ledger_hold_state CHECK (state IN ('PENDING', 'POSTED', 'VOIDED', 'EXPIRED')),
@@ -92,6 +93,7 @@ COMMENT ON TABLE ledger_hold IS 'Amounts set aside until they are posted, voided
 COMMENT ON COLUMN ledger_hold.source IS 'The ledger account that it came from and goes back to.';
 COMMENT ON COLUMN ledger_hold.held IS 'The ledger account, of the same owner, in which it is set aside.';
 COMMENT ON COLUMN ledger_hold.expires_at IS 'Business time from which it can no longer be posted; null: never.';
+COMMENT ON COLUMN ledger_hold.kind IS 'What it is for: the types of its transfers begin with it; may be empty.';
 COMMENT ON COLUMN ledger_hold.booked IS 'The transfer that set it aside.';
 COMMENT ON COLUMN ledger_hold.posted IS 'How much went on to where it was meant for.';
 COMMENT ON COLUMN ledger_hold.posted_by IS 'The transfer that took it on.';
@@ -109,9 +111,10 @@ BEGIN
                 USING ERRCODE = 'check_violation', CONSTRAINT = 'ledger_hold_as_booked';
         END IF;
     ELSIF OLD.state <> 'PENDING' OR NEW.state = 'PENDING'
-        OR (OLD.id, OLD.source, OLD.held, OLD.amount, OLD.expires_at, OLD.reference, OLD.market_day, OLD.booked)
-            IS DISTINCT FROM
-           (NEW.id, NEW.source, NEW.held, NEW.amount, NEW.expires_at, NEW.reference, NEW.market_day, NEW.booked) THEN
+        OR (OLD.id, OLD.source, OLD.held, OLD.amount, OLD.expires_at, OLD.reference, OLD.market_day, OLD.kind,
+            OLD.booked) IS DISTINCT FROM
+           (NEW.id, NEW.source, NEW.held, NEW.amount, NEW.expires_at, NEW.reference, NEW.market_day, NEW.kind,
+            NEW.booked) THEN
         RAISE EXCEPTION 'hold % ends once and is otherwise as it was made', OLD.id
             USING ERRCODE = 'restrict_violation', CONSTRAINT = 'ledger_hold_ends_once';
     END IF;

@@ -1,0 +1,1 @@
+"""Amounts set aside until something outside is decided."""

@@ -1,0 +1,1 @@
+"""Seals over the chain at the end of each market day."""
