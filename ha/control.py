@@ -106,13 +106,3 @@ def power_off(node: str, *, heal_after_s: float | None = None) -> dict[str, Any]
 def power_on(node: str) -> dict[str, Any]:
     """Give a node its power back."""
     return find().power_on(node)
-
-
-def kill(target: int | str) -> dict[str, Any]:
-    """SIGKILL a service or a pid."""
-    return find().kill(target)
-
-
-def pause(target: int | str, *, for_s: float) -> dict[str, Any]:
-    """Stop a node or a pid for a while."""
-    return find().pause(target, for_s=for_s)

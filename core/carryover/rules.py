@@ -14,7 +14,6 @@ from core.quantities import MAX_AMOUNT, Vintage
 from core.refusals import Reason, Refused
 from core.texts import is_plain_text
 
-PENDING = "PENDING"
 DONE = "DONE"
 RELEASED = "RELEASED"
 

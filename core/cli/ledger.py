@@ -17,6 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from sqlalchemy import Connection
 
 from core.cli.records import AsJson, Dsn, find, show, stop
+from core.encumbrance import store as encumbrances
 from core.ledger import export, offline
 from core.ledger import store as ledger
 from core.ledger.holds import store as holds
@@ -27,6 +28,11 @@ ledger_app = typer.Typer(no_args_is_help=True, help="The ledger as a whole.")
 
 VERIFY_WITHIN_S = 3600.0
 """A pass over every transfer there ever was takes what it takes; the deadline only ends what hangs."""
+
+WHOLE = (
+    "The hash chain is whole, its seals fit, every balance is the sum of its transfers, "
+    "what is pledged or frozen is what encumbrances hold, ledger and units agree."
+)
 
 FORMATS = ["%Y-%m-%d"]
 
@@ -40,6 +46,7 @@ def verify_ledger(
 ) -> None:
     """Recompute the hash chain, the seals and all balances from the transfers, and compare ledger and units.
 
+    What stands in the buckets pledged and frozen is held against the encumbrances there are.
     Exit code 0: all is as it was booked. 1: something is not, and is named. 2: it could not be looked at.
     """
     if file is not None:
@@ -64,6 +71,7 @@ def _verify(connection: Connection, watch: Callable[[int, int], None]) -> dict[s
         "wrong_seals": [asdict(seal) for seal in seals.wrong_seals(connection)],
         "drifted_balances": [asdict(place) for place in ledger.drifted(connection)],
         "short_holds": [asdict(place) for place in holds.short(connection)],
+        "wrong_encumbrances": [asdict(found) for found in encumbrances.differences(connection)],
         "differing_holdings": [asdict(found) for found in reconciliation.differences(connection)],
     }
 
@@ -81,12 +89,14 @@ def _verdict(found: Mapping[str, Any]) -> list[str]:
         for place in found["short_holds"]
     ]
     broken += [
+        f"balance {held['account']} {held['asset']} {held['bucket']}: {held['balance']}, in encumbrances {held['held']}"
+        for held in found["wrong_encumbrances"]
+    ]
+    broken += [
         f"holding {held['account']} {held['asset']}: {held['expected']} in the ledger, {held['actual']} in units"
         for held in found["differing_holdings"]
     ]
-    return broken or [
-        "The hash chain is whole, its seals fit, every balance is the sum of its transfers, ledger and units agree."
-    ]
+    return broken or [WHOLE]
 
 
 @ledger_app.command("export")

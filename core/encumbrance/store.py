@@ -193,9 +193,20 @@ WHERE coalesce(l.balance, 0) <> coalesce(h.amount, 0) ORDER BY 1, 2, 3
 """)
 
 
-def differences(connection: Connection) -> list[tuple[str, str, str, int, int]]:
-    """Name the buckets, pledged or frozen, that do not hold what the encumbrances say; empty when all do."""
-    return [tuple(row) for row in connection.execute(DIFFERENCES)]
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A bucket, pledged or frozen, that does not hold what the encumbrances of its account hold."""
+
+    account: str
+    asset: str
+    bucket: str
+    balance: int
+    held: int
+
+
+def differences(connection: Connection) -> list[Difference]:
+    """Name the buckets that do not hold what the encumbrances say; empty when all do."""
+    return [Difference(*row) for row in connection.execute(DIFFERENCES)]
 
 
 PUBLISH = text("""

@@ -12,9 +12,6 @@ LIMITS_S = httpx.Timeout(5.0, connect=2.0)
 
 FROZEN = "FROZEN"
 CANCELLED = "CANCELLED"
-RELEASED = "RELEASED"
-REFUSED = "REFUSED"
-"""It never froze these units: they are not the account's, or not free."""
 
 PATHS: Mapping[str, str] = {"freeze": "/v1/freezes", "cancel": "/v1/cancellations", "release": "/v1/releases"}
 

@@ -110,7 +110,6 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {KIND: _execute}
-UNDOERS: Mapping[str, approvals.Executor] = {}
 
 
 def rules_with(known: Known, proposal: Proposal, day: date) -> tuple[MarketRules, MarketRules]:

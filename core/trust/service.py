@@ -162,4 +162,3 @@ def _set_control(connection: Connection, caller: Caller, task: Task) -> Mapping[
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {"trust_account": _add, "account_control": _set_control}
-UNDOERS: Mapping[str, approvals.Executor] = {}

@@ -77,6 +77,22 @@ async def test_a_holding_on_which_the_two_accountings_differ_is_named_with_both_
     assert f"holding {number} CEA-2019: 0 in the ledger, 7 in units" in ended.stdout
 
 
+async def test_what_is_pledged_or_frozen_without_an_encumbrance_is_named(api: Any, dsn: str) -> None:
+    number = await api.funded("Example", 250)
+    with psycopg.connect(dsn.replace("registry_app@", "postgres@"), options="-c search_path=registry") as rogue:
+        rogue.execute(
+            "INSERT INTO ledger_account (owner, asset, bucket, balance) VALUES (%s, 'CNY', 'pledged', 7)", [number]
+        )
+
+    told, listed = verify(dsn), verify(dsn, "--json")
+
+    assert (told.exit_code, listed.exit_code) == (1, 1)
+    assert f"balance {number} CNY pledged: 7, in encumbrances 0" in told.stdout
+    assert json.loads(listed.stdout)["wrong_encumbrances"] == [
+        {"account": number, "asset": "CNY", "bucket": "pledged", "balance": 7, "held": 0}
+    ]
+
+
 @pytest.mark.parametrize("change", [("/test_", "/nowhere_"), ("registry_app@", "drill@")])
 def test_a_ledger_that_cannot_be_looked_at_is_one_clear_line(dsn: str, change: tuple[str, str]) -> None:
     ended = verify(dsn.replace(*change))

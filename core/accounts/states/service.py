@@ -110,7 +110,6 @@ def _carry_out(connection: Connection, caller: Caller, task: Task) -> Mapping[st
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {KIND: _carry_out}
-UNDOERS: Mapping[str, approvals.Executor] = {}
 
 
 def enact(

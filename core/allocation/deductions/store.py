@@ -68,15 +68,6 @@ def add(connection: Connection, account: str, tonnes: int, reason: str, referenc
     return int(known)
 
 
-def waive(connection: Connection, account: str, reference: str, reason: str) -> int:
-    """Let go of what is still open of a deduction whose cause fell away; return the tonnes."""
-    connection.execute(LOCK)
-    known = connection.execute(KNOWN, {"account": account, "reference": reference}).first()
-    left = [found for found in open_of(connection, [account]) if known is not None and found.id == known.id]
-    _write(connection, [(found.id, found.tonnes) for found in left], None, reason)
-    return sum(found.tonnes for found in left)
-
-
 def lock(connection: Connection) -> None:
     """Let nobody else carry out a plan or work off a deduction until this transaction ends."""
     connection.execute(LOCK)
@@ -110,7 +101,7 @@ def _written(at: datetime) -> str:
     return at.isoformat()
 
 
-def _write(connection: Connection, uses: Sequence[tuple[int, int]], plan: int | None, reason: str) -> None:
+def _write(connection: Connection, uses: Sequence[tuple[int, int]], plan: int, reason: str) -> None:
     if uses:
         columns = {"deductions": [number for number, _ in uses], "tonnes": [tonnes for _, tonnes in uses]}
         connection.execute(USE, columns | {"plan": plan, "reason": reason, "at": clock.now(connection)})

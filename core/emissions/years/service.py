@@ -19,8 +19,6 @@ from core.emissions.years.rules import read_change
 from core.paging import page
 from core.refusals import Answer, Refused
 
-PAGE_MAX = 100
-
 
 def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
     """Propose the rules of a year, its first or changed ones."""

@@ -23,11 +23,6 @@ SELECT number, market_day, cause, asked_by, histories, holdings, totals, breaks 
 WHERE number > :after ORDER BY number LIMIT :limit
 """)
 
-RUN = text("""
-SELECT number, market_day, cause, asked_by, histories, holdings, totals, breaks FROM reconciliation_run
-WHERE number = :number
-""")
-
 COLUMNS = "number, run, level, account, asset, expected, actual, located, owner, state, opened_at"
 
 NOT_CLOSED = text(
@@ -124,12 +119,6 @@ def insert_run(connection: Connection, run: Run) -> None:
 def runs(connection: Connection, *, after: int, limit: int) -> list[Run]:
     """Return runs in the order of their numbers."""
     return [Run(**row) for row in connection.execute(RUNS, {"after": after, "limit": limit}).mappings()]
-
-
-def run_of(connection: Connection, number: int) -> Run | None:
-    """Return a run."""
-    row = connection.execute(RUN, {"number": number}).mappings().first()
-    return Run(**row) if row is not None else None
 
 
 def not_closed(connection: Connection) -> list[Break]:

@@ -18,11 +18,6 @@ SELECT id, lower(serials) AS low, upper(serials) AS high, giver, taker, type, re
 FROM own WHERE id > :after ORDER BY id LIMIT :limit
 """)
 
-MOVES_BY = text("""
-SELECT id, lower(serials) AS low, upper(serials) AS high, giver, taker, type, reference, market_day
-FROM unit_move WHERE reference = :reference ORDER BY id LIMIT :limit
-""")
-
 # Every move adds a layer for its taker and takes one from its giver; what has one layer on that day was held.
 HELD_ON = text("""
 WITH own AS MATERIALIZED (
@@ -126,11 +121,6 @@ class Fault:
 def moves_of(connection: Connection, holder: str, after: int, limit: int) -> list[Move]:
     """Return a page of the changes of hands that went through a holder, oldest first."""
     return _moves(connection.execute(MOVES_OF, {"holder": holder, "after": after, "limit": limit}))
-
-
-def moves_by(connection: Connection, reference: str, limit: int) -> list[Move]:
-    """Return the first changes of hands under a reference."""
-    return _moves(connection.execute(MOVES_BY, {"reference": reference, "limit": limit}))
 
 
 def held_on(connection: Connection, holder: str, day: date) -> list[SerialRange]:
