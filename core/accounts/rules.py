@@ -39,6 +39,9 @@ RESTRICTIONS = (INWARD, OUTWARD, EVERYTHING)
 SERIALS = 10**8
 """An account number has eight digits of its own."""
 
+OPENINGS_VALID_DAYS = 20
+"""A pile of applications takes a second person longer than one."""
+
 LINES_MAX = 20_000
 """Lines of one batch: eight times the market's accounts, and still a transaction of about a second."""
 
@@ -275,8 +278,9 @@ def refuse_source(
 ) -> Refused | None:
     """Refuse a giving account, for the first reason there is.
 
-    Surrender, its reversal, carrying over and return go on under a restriction of one direction, as in the field: a firm that may not
-    sell must still be able to comply. A court's order works on an account that is restricted or suspended.
+    Surrender, its reversal, carrying over and return go on under a restriction of one direction, as in the field: a
+    firm that may not sell must still be able to comply. A court's order works on an account that is restricted or
+    suspended.
     """
     if account is None:
         return Refused(Reason.SOURCE_UNKNOWN, _hint(number))

@@ -15,11 +15,12 @@ from core.accounts.documents.service import refuse_unreviewed
 from core.accounts.files import service as files
 from core.accounts.operators import service as operators
 from core.accounts.operators import store as operator_store
-from core.accounts.rights import STAFF, refuse_view
+from core.accounts.rights import BY_STAFF, refuse_view
 from core.accounts.rules import (
     BANKS,
     LINES_MAX,
     OPEN,
+    OPENINGS_VALID_DAYS,
     Account,
     check,
     doubts_of,
@@ -84,7 +85,14 @@ def propose_openings(
         return applied
     payload = {"accounts": [account.body for account in applied]}
     subject = f"{applied[0].number} and {len(applied) - 1} more"
-    return approvals.propose(connection, caller, kind="open_accounts", payload=payload, subject=subject)
+    return approvals.propose(
+        connection,
+        caller,
+        kind="open_accounts",
+        payload=payload,
+        subject=subject,
+        valid_days=OPENINGS_VALID_DAYS,
+    )
 
 
 def _apply(connection: Connection, caller: Caller, lines: list[Any], banks: Collection[str]) -> list[Account] | Refused:
@@ -185,7 +193,7 @@ def list_accounts(connection: Connection, caller: Caller, body: Mapping[str, Any
     wanted = read_wanted(body)
     if isinstance(wanted, Refused):
         return wanted
-    if HOLDER in caller.roles and not caller.roles & STAFF["view"]:
+    if HOLDER in caller.roles and not caller.roles & BY_STAFF["view"]:
         wanted = replace(wanted, of=operator_store.accounts_of(connection, caller.name))
     listed = search.page(connection, wanted, after=after, limit=limit + 1, indexed=caller.province is None)
     found, more = page(listed, limit, lambda account: account.number)

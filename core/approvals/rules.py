@@ -30,9 +30,7 @@ PROPOSERS = (MAKER, HOLDER, AUTHORITY_MAKER)
 DECIDERS = (CHECKER, HOLDER, AUTHORITY_CHECKER)
 
 VALID_DAYS = 10
-"""Working days for which a proposal can be approved."""
-VALID_DAYS_OF_KIND: Mapping[str, int] = {"transfer": 2, "open_accounts": 20}
-"""Kinds of task that are valid for shorter or longer: a price that was agreed ages, a pile of documents takes time."""
+"""Working days for which a proposal can be approved, unless who proposes it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,9 +98,8 @@ class Task:
         }
 
 
-def expiry_of(kind: str, proposed_at: datetime, trades: Trades = is_trading_day) -> datetime:
-    """Tell until when a proposal of this kind can be approved."""
-    days = VALID_DAYS_OF_KIND.get(kind, VALID_DAYS)
+def expiry_of(proposed_at: datetime, trades: Trades = is_trading_day, *, days: int = VALID_DAYS) -> datetime:
+    """Tell until when a proposal can be approved that is valid for so many working days."""
     return on_working_day_after(proposed_at, days, market_time(proposed_at).time(), trades)
 
 

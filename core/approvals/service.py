@@ -21,6 +21,7 @@ from core.approvals.rules import (
     REJECTED,
     STATES,
     TERMINATED,
+    VALID_DAYS,
     WITHDRAWN,
     Decision,
     Task,
@@ -66,13 +67,14 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
     decided_by: str = CHECKER,
     reviews: int = 1,
     not_before: datetime | None = None,
-    expires_at: datetime | None = None,
+    valid_days: int = VALID_DAYS,
 ) -> Answer:
     """Keep a proposal that the calling service has checked; the answer is the task, not yet done.
 
     ``accounts`` are those concerned, the one acted for first. ``decided_by`` is CHECKER, AUTHORITY_CHECKER (of the
     province of all accounts, or of the ministry), EITHER of them, or HOLDER (a checker of the first account, or the
-    registry's). Approved before ``not_before``, the task waits as DELAYED and is carried out when it is due.
+    registry's). Approved before ``not_before``, the task waits as DELAYED and is carried out when it is due. What is
+    not decided within ``valid_days`` working days expires.
     """
     now = clock.now(connection)
     task = Task(
@@ -86,7 +88,7 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
         decides=decided_by,
         reviews=reviews,
         not_before=not_before,
-        expires_at=expires_at or expiry_of(kind, now, clock.calendar(connection).is_trading_day),
+        expires_at=expiry_of(now, clock.calendar(connection).is_trading_day, days=valid_days),
     )
     store.insert(connection, task)
     audit.record(connection, caller=caller.name, action=f"propose {kind}", subject=subject, detail={"task": task.id})

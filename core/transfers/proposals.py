@@ -12,6 +12,7 @@ from core.approvals.rules import Task
 from core.callers import HOLDER, MAKER, Caller
 from core.refusals import Answer, Reason, Refused
 from core.transfers import service
+from core.transfers.rules import VALID_DAYS
 from core.trust import service as trust
 
 
@@ -39,6 +40,7 @@ def propose(
         accounts=[giver, taker],
         decided_by=HOLDER,
         not_before=leave.not_before,
+        valid_days=VALID_DAYS,
     )
 
 

@@ -12,6 +12,9 @@ from core.quantities import CASH
 from core.refusals import Reason, Refused
 from core.texts import is_plain_text
 
+VALID_DAYS = 2
+"""Working days for which a proposed transfer can be approved: a price that was agreed ages."""
+
 
 @dataclass(frozen=True, slots=True)
 class Order:

@@ -122,24 +122,24 @@ def test_only_the_proposer_withdraws_and_only_in_time(
 
 
 @pytest.mark.parametrize(
-    ("kind", "proposed", "until"),
+    ("days", "proposed", "until"),
     [
-        ("note", "2021-07-15T09:00", "2021-07-29T09:00"),
-        ("note", "2021-07-17T23:30", "2021-07-30T23:30"),  # a Saturday: Monday is the first day that counts
-        ("note", "2021-09-24T10:00", "2021-10-15T10:00"),  # the National Day week and both make-up days do not count
-        ("transfer", "2021-07-15T09:00", "2021-07-19T09:00"),
-        ("open_accounts", "2021-07-15T09:00", "2021-08-12T09:00"),
-        ("note", "2026-12-24T09:00", "2027-01-07T09:00"),  # no holidays are known of 2027 yet: Monday to Friday
+        (10, "2021-07-15T09:00", "2021-07-29T09:00"),
+        (10, "2021-07-17T23:30", "2021-07-30T23:30"),  # a Saturday: Monday is the first day that counts
+        (10, "2021-09-24T10:00", "2021-10-15T10:00"),  # the National Day week and both make-up days do not count
+        (2, "2021-07-15T09:00", "2021-07-19T09:00"),
+        (20, "2021-07-15T09:00", "2021-08-12T09:00"),
+        (10, "2026-12-24T09:00", "2027-01-07T09:00"),  # no holidays are known of 2027 yet: Monday to Friday
     ],
 )
-def test_a_proposal_is_valid_for_the_working_days_of_its_kind(kind: str, proposed: str, until: str) -> None:
+def test_a_proposal_is_valid_for_its_working_days(days: int, proposed: str, until: str) -> None:
     moment = datetime.fromisoformat(f"{proposed}+08:00")
 
-    assert expiry_of(kind, moment) == datetime.fromisoformat(f"{until}+08:00")
+    assert expiry_of(moment, days=days) == datetime.fromisoformat(f"{until}+08:00")
 
 
 def test_a_day_that_the_market_closes_by_decision_does_not_count() -> None:
     calendar = Calendar({date(2021, 7, 20): False})
     proposed = datetime.fromisoformat("2021-07-15T09:00+08:00")
 
-    assert expiry_of("note", proposed, calendar.is_trading_day) == datetime.fromisoformat("2021-07-30T09:00+08:00")
+    assert expiry_of(proposed, calendar.is_trading_day) == datetime.fromisoformat("2021-07-30T09:00+08:00")

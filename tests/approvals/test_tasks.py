@@ -87,8 +87,8 @@ def test_a_proposal_that_nobody_approved_in_time_expires_and_is_undone(office: A
     assert reason_of(office.approve(task)) == Reason.TASK_DECIDED
 
 
-def test_a_proposal_may_be_given_its_own_end(office: Any) -> None:
-    office.note(expires_at=TOMORROW)
+def test_a_proposal_may_be_valid_for_fewer_days(office: Any) -> None:
+    office.note(valid_days=1)
     office.clock("2021-07-16T12:00:00")
 
     assert office.settle() == ["EXPIRED"]

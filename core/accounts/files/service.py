@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from core.accounts import store
 from core.accounts.files.rules import File, with_taken
+from core.accounts.rules import OPENINGS_VALID_DAYS
 from core.approvals import service as approvals
 from core.approvals.rules import Task
 from core.callers import MAKER, Caller, refuse_unless
@@ -40,7 +41,12 @@ def propose(connection: Connection, caller: Caller, file: File) -> Answer | Refu
         "last": made[-1].number,
     }
     return approvals.propose(
-        connection, caller, kind=KIND, payload={"file": payload}, subject=f"file {file.sha256[:12]}"
+        connection,
+        caller,
+        kind=KIND,
+        payload={"file": payload},
+        subject=f"file {file.sha256[:12]}",
+        valid_days=OPENINGS_VALID_DAYS,
     )
 
 
