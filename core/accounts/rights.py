@@ -8,22 +8,29 @@ from sqlalchemy import Connection
 
 from core.accounts.operators import store
 from core.authority import store as authority
-from core.callers import AUDITOR, AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, HOLDER, MAKER, OPERATOR, Caller
+from core.callers import (
+    AUTHORITIES,
+    AUTHORITY_CHECKER,
+    AUTHORITY_MAKER,
+    CHECKER,
+    HOLDER,
+    MAKER,
+    STAFF,
+    Caller,
+)
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.refusals import Reason, Refused
 
-RIGHTS = ("view", "maker", "checker")
-
-STAFF: Mapping[str, frozenset[str]] = {
-    "view": frozenset({MAKER, CHECKER, OPERATOR, AUDITOR}),
+BY_STAFF: Mapping[str, frozenset[str]] = {
+    "view": frozenset(STAFF),
     "maker": frozenset({MAKER}),
     "checker": frozenset({CHECKER}),
 }
 """The registry's own people, for every account."""
 
-AUTHORITIES: Mapping[str, frozenset[str]] = {
-    "view": frozenset({AUTHORITY_MAKER, AUTHORITY_CHECKER}),
+BY_AUTHORITIES: Mapping[str, frozenset[str]] = {
+    "view": frozenset(AUTHORITIES),
     "maker": frozenset({AUTHORITY_MAKER}),
     "checker": frozenset({AUTHORITY_CHECKER}),
 }
@@ -35,9 +42,9 @@ def refuse_right(connection: Connection, caller: Caller, account: str, right: st
     Staff pass by their role, authorities for the firms they answer for, a holder by the account's list of operators,
     where a maker or a checker may view as well.
     """
-    if caller.roles & STAFF[right]:
+    if caller.roles & BY_STAFF[right]:
         return None
-    if caller.roles & AUTHORITIES[right] and _answers_for(connection, caller, account):
+    if caller.roles & BY_AUTHORITIES[right] and _answers_for(connection, caller, account):
         return None
     if HOLDER in caller.roles and right in store.rights_of(connection, account, caller.name):
         return None
@@ -49,7 +56,7 @@ def refuse_view(connection: Connection, caller: Caller, account: str) -> Refused
 
     A province's people need no check here: the database shows them their own firms only.
     """
-    if HOLDER not in caller.roles or caller.roles & STAFF["view"]:
+    if HOLDER not in caller.roles or caller.roles & BY_STAFF["view"]:
         return None
     return refuse_right(connection, caller, account, "view")
 

@@ -1,4 +1,7 @@
-"""Answers what plans there are, what became of their lines, and what each province got."""
+"""Answers what plans there are, what became of their lines, and what each province got.
+
+Plans are nobody's business but the registry's and the authorities'; a province sees its own firms only.
+"""
 
 from __future__ import annotations
 
@@ -10,19 +13,16 @@ from sqlalchemy import Connection
 from core.accounts import service as accounts
 from core.allocation import store
 from core.allocation.deductions import store as deductions
-from core.callers import AUDITOR, AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
+from core.callers import SEES_ALL, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.paging import page
 from core.refusals import Answer, Reason, Refused
 
-READERS = (MAKER, CHECKER, OPERATOR, AUDITOR, AUTHORITY_MAKER, AUTHORITY_CHECKER)
-"""Plans are nobody's business but the registry's and the authorities'; a province sees its own firms only."""
-
 
 def show(connection: Connection, caller: Caller, number: int) -> Answer | Refused:
     """Return a plan, how far it is, and what it did in all; a province is told of its own firms."""
-    found = refuse_unless(caller, *READERS) or store.find(connection, number)
+    found = refuse_unless(caller, *SEES_ALL) or store.find(connection, number)
     if isinstance(found, Refused) or found is None:
         return found or Refused(Reason.PLAN_UNKNOWN)
     figures = _sums(store.totals(connection, number, market_day(clock.now(connection))))
@@ -31,7 +31,7 @@ def show(connection: Connection, caller: Caller, number: int) -> Answer | Refuse
 
 def list_plans(connection: Connection, caller: Caller, *, after: int, limit: int) -> Answer | Refused:
     """Return a page of plans in the order in which they were proposed."""
-    refused = refuse_unless(caller, *READERS)
+    refused = refuse_unless(caller, *SEES_ALL)
     if refused is not None:
         return refused
     found, more = page(store.page(connection, after=after, limit=limit + 1), limit, lambda plan: plan.number)
@@ -40,7 +40,7 @@ def list_plans(connection: Connection, caller: Caller, *, after: int, limit: int
 
 def lines(connection: Connection, caller: Caller, number: int, *, after: int, limit: int) -> Answer | Refused:
     """Return a page of a plan's lines with what became of each."""
-    found = refuse_unless(caller, *READERS) or store.find(connection, number)
+    found = refuse_unless(caller, *SEES_ALL) or store.find(connection, number)
     if isinstance(found, Refused) or found is None:
         return found or Refused(Reason.PLAN_UNKNOWN)
     rows = store.page_of_lines(connection, number, after=after, limit=limit + 1)
@@ -50,7 +50,7 @@ def lines(connection: Connection, caller: Caller, number: int, *, after: int, li
 
 def totals(connection: Connection, caller: Caller, number: int) -> Answer | Refused:
     """Return a plan's totals by province, whose sums are the plan's."""
-    found = refuse_unless(caller, *READERS) or store.find(connection, number)
+    found = refuse_unless(caller, *SEES_ALL) or store.find(connection, number)
     if isinstance(found, Refused) or found is None:
         return found or Refused(Reason.PLAN_UNKNOWN)
     by_province = store.totals(connection, number, market_day(clock.now(connection)))

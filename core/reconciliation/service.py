@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 
 from core.accounts.states import service as states
 from core.audit import store as audit
-from core.callers import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
+from core.callers import OPERATOR, STAFF, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.paging import page
@@ -29,8 +29,6 @@ from core.reconciliation.rules import (
 )
 from core.refusals import Answer, Reason, Refused
 from core.units.history import store as units_history
-
-READERS = (MAKER, CHECKER, OPERATOR, AUDITOR)
 
 
 def run(connection: Connection, *, cause: str, asked_by: str, with_histories: bool = False) -> Run:
@@ -123,7 +121,7 @@ LISTED_MAX = 100
 
 def list_runs(connection: Connection, caller: Caller, *, after: int, limit: int) -> Answer | Refused:
     """Return a page of runs."""
-    refused = refuse_unless(caller, *READERS)
+    refused = refuse_unless(caller, *STAFF)
     if refused is not None:
         return refused
     found, more = page(breaks.runs(connection, after=after, limit=limit + 1), limit, lambda one: one.number)
@@ -134,7 +132,7 @@ def list_breaks(
     connection: Connection, caller: Caller, *, state: str | None, after: int, limit: int
 ) -> Answer | Refused:
     """Return a page of breaks, of one state or of all."""
-    refused = refuse_unless(caller, *READERS)
+    refused = refuse_unless(caller, *STAFF)
     if refused is not None:
         return refused
     if state is not None and state not in STATES:
@@ -146,7 +144,7 @@ def list_breaks(
 
 def show_break(connection: Connection, caller: Caller, number: int) -> Answer | Refused:
     """Return a break with what became of it."""
-    refused = refuse_unless(caller, *READERS)
+    refused = refuse_unless(caller, *STAFF)
     if refused is not None:
         return refused
     found: Break | None = breaks.find(connection, number)

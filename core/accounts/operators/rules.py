@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.accounts.rules import CLOSED, REJECTED, Account
+from core.callers import RIGHTS
 from core.refusals import Reason, Refused
 from core.texts import is_plain_text
 
-RIGHTS = ("view", "maker", "checker")
 ACTIONS = ("add", "remove")
 
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Path
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import EMITTER, INSTITUTION, Amount, Body, Text
-from core.api.calls import After, ByAnyone, ByProposer, Call, Limit, Number, StrictRoute, call
+from core.api.calls import After, ByAnyone, ByProposer, Limit, Number, StrictRoute, ToForesee
 from core.api.commands import Command
-from core.callers import AUTHORITY_MAKER, MAKER
 from core.ownership import cancellations, successions
 
 router = APIRouter(route_class=StrictRoute)
@@ -20,8 +19,6 @@ router = APIRouter(route_class=StrictRoute)
 CANCEL = Command(cancellations.propose, alone=True)
 SUCCEED = Command(successions.propose, alone=True)
 
-ToForesee = Annotated[Call, Depends(call(MAKER, AUTHORITY_MAKER))]
-"""Somebody who only asks: no key, because nothing is written."""
 CertificateName = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["VC-00000001"])]
 SuccessionName = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["SUC-00000001"])]
 

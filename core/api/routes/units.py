@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from core.accounts import service as accounts
 from core.api.calls import AfterNumber, ByAnyone, Limit, Number, StrictRoute
-from core.callers import AUDITOR, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
+from core.callers import STAFF, Caller, refuse_unless
 from core.paging import page
 from core.quantities import SerialRange, parse_serial
 from core.refusals import Answer, Reason, Refused
@@ -92,7 +92,7 @@ async def unit_moves(call: ByAnyone, number: Number, after: AfterNumber = 0, lim
 
 
 def _life(connection: Connection, *, caller: Caller, serial: str, after: int, limit: int) -> Answer | Refused:
-    refused = refuse_unless(caller, MAKER, CHECKER, OPERATOR, AUDITOR)  # it names everybody who ever held the unit
+    refused = refuse_unless(caller, *STAFF)  # it names everybody who ever held the unit
     if refused is not None:
         return refused
     try:

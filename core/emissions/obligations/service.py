@@ -13,7 +13,7 @@ from core.accounts import store as accounts
 from core.accounts.rights import refuse_view
 from core.accounts.rules import Account, check, vintage_of
 from core.audit import store as audit
-from core.callers import AUDITOR, AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, OPERATOR, Caller, refuse_unless
+from core.callers import SEES_ALL, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.emissions.obligations import store
@@ -196,8 +196,7 @@ def list_year(
     connection: Connection, caller: Caller, year: int, *, state: str, after: str, limit: int
 ) -> Answer | Refused:
     """Return a page of a year's obligations: the registry's people see all, a province its own firms."""
-    people = (MAKER, CHECKER, OPERATOR, AUDITOR, AUTHORITY_MAKER, AUTHORITY_CHECKER)
-    refused = refuse_unless(caller, *people)
+    refused = refuse_unless(caller, *SEES_ALL)
     if refused is not None:
         return refused
     if state and state not in STATES:
