@@ -103,35 +103,32 @@ def expiry_of(proposed_at: datetime, trades: Trades = is_trading_day, *, days: i
     return on_working_day_after(proposed_at, days, market_time(proposed_at).time(), trades)
 
 
-def refuse_decision(
+def approvable(
     task: Task | None, caller: Caller, *, now: datetime, provinces: Collection[str] = (), as_holder: bool = False
-) -> Refused | None:
-    """Refuse to let the caller approve the task, for the first reason there is.
+) -> Task | Refused:
+    """Return a task that the caller may approve, else the first reason why not.
 
     ``provinces`` answer for the task's accounts; ``as_holder``: the caller is a checker of the account acted for.
     """
-    return _refuse_person(task, caller, provinces=provinces, as_holder=as_holder) or _refuse_time(task, caller, now)
+    found = _decidable(task, caller, provinces=provinces, as_holder=as_holder)
+    return found if isinstance(found, Refused) else _refuse_time(found, caller, now) or found
 
 
-def refuse_rejection(
+def rejectable(
     task: Task | None, caller: Caller, *, provinces: Collection[str] = (), as_holder: bool = False
-) -> Refused | None:
-    """Refuse to let the caller turn the task down, or stop it while it is delayed."""
-    refused = _refuse_person(task, caller, provinces=provinces, as_holder=as_holder)
-    if refused is None and task is not None and task.state not in (AWAITING, DELAYED):
-        return Refused(Reason.TASK_DECIDED, f"It is {task.state}.")
-    return refused
+) -> Task | Refused:
+    """Return a task that the caller may turn down, or stop while it is delayed."""
+    found = _decidable(task, caller, provinces=provinces, as_holder=as_holder)
+    return found if isinstance(found, Refused) else _refuse_end(found) or found
 
 
-def refuse_withdrawal(task: Task | None, caller: Caller) -> Refused | None:
-    """Refuse to let the caller take the proposal back: only its proposer may, until it is carried out."""
+def withdrawable(task: Task | None, caller: Caller) -> Task | Refused:
+    """Return a task that the caller may take back: only its proposer may, until it is carried out."""
     if task is None:
         return Refused(Reason.TASK_UNKNOWN)
     if task.proposed_by != caller.name:
         return Refused(Reason.NOT_PERMITTED, "Only the proposer withdraws a proposal.")
-    if task.state not in (AWAITING, DELAYED):
-        return Refused(Reason.TASK_DECIDED, f"It is {task.state}.")
-    return None
+    return _refuse_end(task) or task
 
 
 def acted_for(task: Task) -> str | None:
@@ -139,7 +136,8 @@ def acted_for(task: Task) -> str | None:
     return task.accounts[0] if 0 < len(task.accounts) <= 2 else None
 
 
-def _refuse_person(task: Task | None, caller: Caller, *, provinces: Collection[str], as_holder: bool) -> Refused | None:
+def _decidable(task: Task | None, caller: Caller, *, provinces: Collection[str], as_holder: bool) -> Task | Refused:
+    """Return a task whose people the caller is one of, and not its proposer."""
     refused = refuse_unless(caller, *DECIDERS)
     if refused is not None:
         return refused
@@ -150,7 +148,7 @@ def _refuse_person(task: Task | None, caller: Caller, *, provinces: Collection[s
         return Refused(Reason.NOT_PERMITTED, f"Somebody with the role {task.decides}{whose} decides this.")
     if task.proposed_by == caller.name:
         return Refused(Reason.SAME_PERSON)
-    return None
+    return task
 
 
 def _decides(task: Task, caller: Caller, *, provinces: Collection[str], as_holder: bool) -> bool:
@@ -166,9 +164,13 @@ def _decides(task: Task, caller: Caller, *, provinces: Collection[str], as_holde
     return bool(task.accounts) and set(provinces) == {caller.province}
 
 
-def _refuse_time(task: Task | None, caller: Caller, now: datetime) -> Refused | None:
-    if task is None or task.state != AWAITING:
-        return Refused(Reason.TASK_DECIDED, f"It is {task.state}." if task is not None else "")
+def _refuse_end(task: Task) -> Refused | None:
+    return Refused(Reason.TASK_DECIDED, f"It is {task.state}.") if task.state not in (AWAITING, DELAYED) else None
+
+
+def _refuse_time(task: Task, caller: Caller, now: datetime) -> Refused | None:
+    if task.state != AWAITING:
+        return Refused(Reason.TASK_DECIDED, f"It is {task.state}.")
     if task.expires_at is not None and now >= task.expires_at:
         return Refused(Reason.TASK_EXPIRED, f"It was valid until {shown(task.expires_at)}.")
     if caller.name in task.approvers:

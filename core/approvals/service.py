@@ -26,10 +26,10 @@ from core.approvals.rules import (
     Decision,
     Task,
     acted_for,
+    approvable,
     expiry_of,
-    refuse_decision,
-    refuse_rejection,
-    refuse_withdrawal,
+    rejectable,
+    withdrawable,
 )
 from core.audit import store as audit
 from core.callers import AUTHORITY_CHECKER, CHECKER, HOLDER, SEES_ALL, Caller, Right
@@ -155,11 +155,10 @@ def approve(
 
     A refusal leaves the task waiting.
     """
-    task, now = _locked(connection, task_id), clock.now(connection)
-    standing = _standing(connection, caller, task, rights)
-    refused = refuse_decision(task, caller, now=now, **standing)
-    if refused is not None or task is None:
-        return refused or Refused(Reason.TASK_UNKNOWN)
+    found, now = _locked(connection, task_id), clock.now(connection)
+    task = approvable(found, caller, now=now, **_standing(connection, caller, found, rights))
+    if isinstance(task, Refused):
+        return task
     if len(task.approvers) + 1 < task.reviews:
         return _said(connection, task, Decision(caller.name, now, "approve"), "review")
     if task.not_before is not None and now < task.not_before:
@@ -181,10 +180,10 @@ def reject(
     rights: Rights | None = None,
 ) -> Answer | Refused:
     """Turn the task down with a reason, or stop it while it is delayed; what the proposal held is released."""
-    task, now = _locked(connection, task_id), clock.now(connection)
-    refused = refuse_rejection(task, caller, **_standing(connection, caller, task, rights))
-    if refused is not None or task is None:
-        return refused or Refused(Reason.TASK_UNKNOWN)
+    found, now = _locked(connection, task_id), clock.now(connection)
+    task = rejectable(found, caller, **_standing(connection, caller, found, rights))
+    if isinstance(task, Refused):
+        return task
     reason = body.get("reason")
     if not is_plain_text(reason, 500):
         return Refused(Reason.MALFORMED, "reason: say in words why.")
@@ -194,10 +193,9 @@ def reject(
 
 def withdraw(connection: Connection, caller: Caller, task_id: str, undoers: Mapping[str, Executor]) -> Answer | Refused:
     """Take a proposal back as its proposer, as long as it is not carried out."""
-    task = _locked(connection, task_id)
-    refused = refuse_withdrawal(task, caller)
-    if refused is not None or task is None:
-        return refused or Refused(Reason.TASK_UNKNOWN)
+    task = withdrawable(_locked(connection, task_id), caller)
+    if isinstance(task, Refused):
+        return task
     said = Decision(caller.name, clock.now(connection), "withdraw")
     return _undone(connection, caller, task, undoers, said, WITHDRAWN, {})
 

@@ -24,14 +24,14 @@ from core.encumbrance.orders import (
     Taking,
     decide_release,
     decide_taking,
+    endable,
     read_ending,
-    refuse_encumbrance,
 )
 from core.encumbrance.rules import FREEZE, PLEDGE, RELEASED, Encumbrance, awaited, changed, let_go
 from core.ledger.rules import AVAILABLE, FROZEN, place_of
 from core.outbox.cash import CashMove, ask_banks
 from core.quantities import CASH
-from core.refusals import Answer, Reason, Refused
+from core.refusals import Answer, Refused
 from core.units import store as units
 
 BOTH = frozenset({PLEDGE, FREEZE})
@@ -87,10 +87,9 @@ def _judge(
     connection: Connection, caller: Caller | None, ending: Ending, *, kinds: frozenset[str], takes: bool
 ) -> tuple[Encumbrance, Ground | None, int] | Refused:
     """Lock what the ending touches and decide on it; ``caller`` is asked for his right when he proposes."""
-    seen = store.find(connection, ending.number)
-    refused = refuse_encumbrance(seen, kinds=kinds)
-    if refused is not None or seen is None:
-        return refused or Refused(Reason.ENCUMBRANCE_UNKNOWN)
+    seen = endable(store.find(connection, ending.number), kinds=kinds)
+    if isinstance(seen, Refused):
+        return seen
     if caller is not None:
         refused = _refuse_person(connection, caller, seen)
         if refused is not None:
@@ -98,10 +97,9 @@ def _judge(
     asset = seen.asset or ending.asset
     taker = ending.taker if takes else None
     ground = enter(connection, seen.account, asset, taker=taker) if asset is not None else None
-    one = store.find(connection, ending.number) or seen
-    refused = refuse_encumbrance(one, kinds=kinds)
-    if refused is not None:
-        return refused
+    one = endable(store.find(connection, ending.number), kinds=kinds)  # again, behind the lock
+    if isinstance(one, Refused):
+        return one
     if not takes:
         amount = decide_release(one, ending)
     else:

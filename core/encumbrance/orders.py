@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
-from core.accounts.rules import Account, Purpose, Side, refuse_source, refuse_target
+from core.accounts.rules import Account, Purpose, Side, is_registry, refuse_source, refuse_target
 from core.encumbrance.rules import EVERYTHING, FREEZE, IN_FORCE, PLEDGE, Encumbrance, number_of
 from core.ledger.rules import fits, is_amount
 from core.quantities import CASH
@@ -176,8 +176,8 @@ def _refuse_used(facts: Facts) -> Refused | None:
 
 
 def _refuse_own(account: str) -> Refused | None:
-    if account.startswith("S"):
-        return Refused(Reason.NUMBER_INVALID, "The registry's own accounts are not encumbered.")
+    if is_registry(account):
+        return Refused(Reason.ACCOUNT_KIND, "The registry's own accounts are not encumbered.")
     return None
 
 
@@ -189,8 +189,8 @@ def _refuse_taker(
         return refused
     if number == giver:
         return Refused(Reason.TARGET_IS_SOURCE)
-    if number.startswith("S"):
-        return Refused(Reason.NUMBER_INVALID, "The registry's own accounts secure nothing.")
+    if is_registry(number):
+        return Refused(Reason.ACCOUNT_KIND, "The registry's own accounts secure nothing.")
     return None
 
 
@@ -206,15 +206,15 @@ def short_of(asset: str | None, free: int) -> Refused:
     return Refused(reason, f"Free: {free}.")
 
 
-def refuse_encumbrance(found: Encumbrance | None, *, kinds: frozenset[str]) -> Refused | None:
-    """Refuse to end an encumbrance that is not there, not in force, or ends another way."""
+def endable(found: Encumbrance | None, *, kinds: frozenset[str]) -> Encumbrance | Refused:
+    """Return an encumbrance that can end; refused is one that is not there, not in force, or ends another way."""
     if found is None:
         return Refused(Reason.ENCUMBRANCE_UNKNOWN)
     if found.kind not in kinds:
         return Refused(Reason.ENCUMBRANCE_KIND, f"{found.name} is a {found.kind.lower()}.")
     if found.state not in IN_FORCE:
         return Refused(Reason.ENCUMBRANCE_NOT_IN_FORCE, f"It is {found.state}.")
-    return None
+    return found
 
 
 def decide_release(found: Encumbrance, ending: Ending) -> int | Refused:

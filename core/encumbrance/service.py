@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -10,9 +10,11 @@ from sqlalchemy import Connection
 
 from core.accounts import service as accounts
 from core.accounts import store as accounts_store
+from core.accounts.balance import held
 from core.accounts.rights import refuse_right
 from core.accounts.rules import Side
 from core.approvals import service as approvals
+from core.approvals.rehearsal import rehearse
 from core.approvals.rules import Task
 from core.audit import store as audit
 from core.callers import HOLDER, MAKER, Caller, refuse_unless
@@ -23,7 +25,7 @@ from core.encumbrance.booking import Booking, Ground, enter
 from core.encumbrance.orders import Facts, Order, decide_freeze, decide_pledge, read_freeze, read_pledge
 from core.encumbrance.rules import FREEZE, PLEDGE, PROPOSED, REJECTED, Encumbrance, awaited, changed, name_of, number_of
 from core.ledger.rules import AVAILABLE, FROZEN, LOCKED, PLEDGED
-from core.refusals import Answer, Reason, Refused
+from core.refusals import Answer, Refused
 
 HOLD = {PLEDGE: "PLEDGE_HOLD", FREEZE: "FREEZE_HOLD"}
 REGISTER = {PLEDGE: "PLEDGE", FREEZE: "JUDICIAL_FREEZE"}
@@ -40,9 +42,9 @@ def propose_pledge(connection: Connection, caller: Caller, body: Mapping[str, An
     if isinstance(order, Refused):
         return order
     refused = refuse_right(connection, caller, order.account, "maker")
-    if refused is not None or order.asset is None:
-        return refused or Refused(Reason.MALFORMED)
-    ground = enter(connection, order.account, order.asset)
+    if refused is not None:
+        return refused
+    ground = _ground(connection, order)
     amount = decide_pledge(order, _facts(connection, order, ground))
     return amount if isinstance(amount, Refused) else _propose(connection, caller, order, amount)
 
@@ -55,9 +57,14 @@ def propose_freeze(connection: Connection, caller: Caller, body: Mapping[str, An
     order = refuse_unless(caller, MAKER) or read_freeze(body, today=market_day(clock.now(connection)))
     if isinstance(order, Refused):
         return order
-    ground = enter(connection, order.account, order.asset) if order.asset is not None else None
+    ground = _ground(connection, order)
     amount = decide_freeze(order, _facts(connection, order, ground))
     return amount if isinstance(amount, Refused) else _propose(connection, caller, order, amount)
+
+
+def _ground(connection: Connection, order: Order) -> Ground | None:
+    """Lock what the order is about; a freeze of everything is about no one asset."""
+    return enter(connection, order.account, order.asset) if order.asset is not None else None
 
 
 def _facts(connection: Connection, order: Order, ground: Ground | None) -> Facts:
@@ -151,3 +158,28 @@ def _undo(connection: Connection, caller: Caller, task: Task) -> Mapping[str, An
 
 EXECUTORS: Mapping[str, approvals.Executor] = {"pledge": _execute, "freeze": _execute}
 UNDOERS: Mapping[str, approvals.Executor] = {"pledge": _undo, "freeze": _undo}
+
+
+def try_pledge(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
+    """Tell what a pledge would come to; nothing of it stays."""
+    return _try_out(connection, caller, body, propose_pledge)
+
+
+def try_freeze(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
+    """Tell what a freeze would come to; nothing of it stays."""
+    return _try_out(connection, caller, body, propose_freeze)
+
+
+def _try_out(
+    connection: Connection,
+    caller: Caller,
+    body: Mapping[str, Any],
+    propose: Callable[[Connection, Caller, Mapping[str, Any]], Answer | Refused],
+) -> Answer | Refused:
+    return rehearse(
+        connection,
+        caller,
+        propose=lambda: propose(connection, caller, body),
+        executors=EXECUTORS,
+        look=lambda _outcome: {"holdings": held(connection, str(body["account"]))},
+    )

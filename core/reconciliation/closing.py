@@ -31,9 +31,9 @@ from core.reconciliation.rules import (
     Entry,
     Finding,
     entry_of,
+    in_state,
     is_stoppable,
     read_closing,
-    refuse_closing,
     why_stopped,
 )
 from core.refusals import Answer, Reason, Refused
@@ -45,10 +45,9 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     closing = refuse_unless(caller, MAKER, OPERATOR) or read_closing(body)
     if isinstance(closing, Refused):
         return closing
-    found = breaks.find(connection, closing.number, lock=True)
-    refused = refuse_closing(found, state=OPEN)
-    if refused is not None or found is None:
-        return refused or Refused(Reason.BREAK_UNKNOWN)
+    found = in_state(breaks.find(connection, closing.number, lock=True), OPEN)
+    if isinstance(found, Refused):
+        return found
     planned = _plan(connection, found, closing)
     if isinstance(planned, Refused):
         return planned
@@ -93,10 +92,9 @@ def _now(connection: Connection, found: Break) -> Finding | None:
 
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
     closing = approvals.kept(task, read_closing)
-    found = breaks.find(connection, closing.number, lock=True)
-    refused = refuse_closing(found, state=EXPLAINED)
-    if refused is not None or found is None:
-        return refused or Refused(Reason.BREAK_UNKNOWN)
+    found = in_state(breaks.find(connection, closing.number, lock=True), EXPLAINED)
+    if isinstance(found, Refused):
+        return found
     entry = _plan(connection, found, closing)
     if isinstance(entry, Refused):
         return entry

@@ -144,13 +144,13 @@ def read_closing(body: Mapping[str, Any]) -> Closing | Refused:
     return Closing(int(str(number)), explanation, Correction(correction["side"], correction["other_account"]))
 
 
-def refuse_closing(found: Break | None, *, state: str) -> Refused | None:
-    """Refuse to explain or close a break that is not there, or not in the state that this needs."""
+def in_state(found: Break | None, state: str) -> Break | Refused:
+    """Return a break that can be explained or closed; refused is one that is not there, or not in that state."""
     if found is None:
         return Refused(Reason.BREAK_UNKNOWN)
     if found.state != state:
         return Refused(Reason.BREAK_STATE, f"It is {found.state}.")
-    return None
+    return found
 
 
 def entry_of(correction: Correction, now: Finding | None) -> Entry | Refused:

@@ -14,14 +14,14 @@ from core.approvals.rules import (
     DELAYED,
     Decision,
     Task,
+    approvable,
     expiry_of,
-    refuse_decision,
-    refuse_rejection,
-    refuse_withdrawal,
+    rejectable,
+    withdrawable,
 )
 from core.callers import AUTHORITY_CHECKER, HOLDER, Caller
 from core.clock.calendar import Calendar
-from core.refusals import Reason
+from core.refusals import Reason, Refused
 
 NOW = datetime(2021, 7, 15, 1, tzinfo=UTC)
 TASK = Task("t", "note", {}, AWAITING, "ann", NOW, accounts=("E42-1", "E31-2"), expires_at=NOW + timedelta(days=1))
@@ -55,9 +55,10 @@ BOB, ANN = who("bob", "checker"), who("ann", "maker", "checker")
 def test_the_most_important_reason_against_an_approval_is_the_one_reported(
     task: Task | None, caller: Caller, now: datetime, expected: Reason | None
 ) -> None:
-    refused = refuse_decision(task, caller, now=now)
+    found = approvable(task, caller, now=now)
 
-    assert (refused and refused.reason) == expected
+    assert (found.reason if isinstance(found, Refused) else None) == expected
+    assert isinstance(found, Refused) or found is task
 
 
 @pytest.mark.parametrize(
@@ -81,25 +82,26 @@ def test_the_most_important_reason_against_an_approval_is_the_one_reported(
 def test_each_task_is_decided_by_its_own_people(
     decides: str, caller: Caller, facts: dict[str, Any], *, may: bool
 ) -> None:
-    refused = refuse_decision(replace(TASK, decides=decides), caller, now=NOW, **facts)
+    found = approvable(replace(TASK, decides=decides), caller, now=NOW, **facts)
 
-    assert (refused is None) is may
+    assert isinstance(found, Task) is may
 
 
 def test_a_task_of_no_account_is_no_provinces_to_decide() -> None:
     task = replace(TASK, decides=AUTHORITY_CHECKER, accounts=())
 
-    refused = refuse_decision(task, who("x", "authority_checker", province="42"), now=NOW)
+    found = approvable(task, who("x", "authority_checker", province="42"), now=NOW)
 
-    assert refused is not None
-    assert refused.reason == Reason.NOT_PERMITTED
+    assert isinstance(found, Refused)
+    assert found.reason == Reason.NOT_PERMITTED
 
 
 def test_a_delayed_task_can_be_stopped_and_a_late_one_turned_down() -> None:
-    assert refuse_rejection(replace(TASK, state=DELAYED), BOB) is None
-    assert refuse_rejection(TASK, BOB) is None
-    done = refuse_rejection(replace(TASK, state=APPROVED), BOB)
-    assert done is not None
+    delayed = replace(TASK, state=DELAYED)
+    assert rejectable(delayed, BOB) is delayed
+    assert rejectable(TASK, BOB) is TASK
+    done = rejectable(replace(TASK, state=APPROVED), BOB)
+    assert isinstance(done, Refused)
     assert done.reason == Reason.TASK_DECIDED
 
 
@@ -116,9 +118,10 @@ def test_a_delayed_task_can_be_stopped_and_a_late_one_turned_down() -> None:
 def test_only_the_proposer_withdraws_and_only_in_time(
     task: Task | None, caller: Caller, expected: Reason | None
 ) -> None:
-    refused = refuse_withdrawal(task, caller)
+    found = withdrawable(task, caller)
 
-    assert (refused and refused.reason) == expected
+    assert (found.reason if isinstance(found, Refused) else None) == expected
+    assert isinstance(found, Refused) or found is task
 
 
 @pytest.mark.parametrize(

@@ -29,10 +29,9 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     proposes, the registry decides.
     """
     wish = read_wish(body)
-    refused = wish if isinstance(wish, Refused) else refuse_right(connection, caller, wish.account, "maker")
-    if isinstance(wish, Refused) or refused is not None:
-        return refused or Refused(Reason.MALFORMED)
-    refused = _judge(connection, wish)
+    if isinstance(wish, Refused):
+        return wish
+    refused = refuse_right(connection, caller, wish.account, "maker") or _judge(connection, wish)
     if refused is not None:
         return refused
     return approvals.propose(
