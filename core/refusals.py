@@ -1,4 +1,9 @@
-"""Every way the registry says no: a published code, a sentence, what to do next; the order is the precedence."""
+"""Every way the registry says no: a published code, a sentence, what to do next.
+
+The order is the precedence where several reasons stand together: who may ask, whether what he sent is well formed and
+its day and rules allow it, then giver, receiver, quantity, cash, file, and what compares and complies last; within a
+family the lower number.
+"""
 
 from __future__ import annotations
 
@@ -8,8 +13,9 @@ from enum import Enum
 
 
 class Reason(Enum):
-    """A published refusal. Codes are never reused; families as in the field: 1 source account, 2 target account,
-    3 quantity and units, 4 cash, 5 feed and file, 6 reconciliation, 7 compliance, 8 jobs and days, 9 security."""
+    """A published refusal. Codes are never reused; families, in their order: 9 security, 8 form, jobs and days,
+    1 source account, 2 target account, 3 quantity and units, 4 cash, 5 feed and file, 6 reconciliation,
+    7 allocation and compliance."""
 
     # fmt: off
     NOT_PERMITTED = ("9001", "The caller may not do this.", "Ask for the right, or let somebody who has it act.", 403)
@@ -57,38 +63,45 @@ class Reason(Enum):
                           "Change what belongs together in one proposal.", 422)
     CHANGED_MEANWHILE = ("8030", "What If-Match names is no longer as it was.", "Read it again, then decide.", 412)
 
-    ENCUMBRANCE_UNKNOWN = ("1020", "There is no such encumbrance.", "Check its number, as ENC-00000001.", 404)
-    ENCUMBRANCE_KIND = ("1021", "This kind of encumbrance does not end that way.",
-                        "A pledge is realised, a freeze is deducted from.", 422)
-    ENCUMBRANCE_NOT_IN_FORCE = ("1022", "The encumbrance is not in force.", "Read it for its state.", 409)
     SOURCE_UNKNOWN = ("1001", "The giving account does not exist.", "Check the account number.", 404)
     SOURCE_NOT_OPEN = ("1002", "The giving account is not open.", "Wait until it is open.", 422)
-    SOURCE_BLOCKED = ("1031", "The giving account is blocked until its two accountings agree.",
-                      "Wait until two people have cleared the difference.", 409)
-    SOURCE_RESTRICTED = ("1030", "The giving account is restricted.", "Ask why; its history says who and when.", 422)
     SOURCE_WITH_EXCHANGE = ("1003", "What the account holds is with the exchange until the day is delivered.",
                             "Try again after delivery.", 409)
     TRANSFER_CLOSED = ("1004", "Free transfer between owners does not exist in this market.",
                        "Trade on the exchange.", 422)
+    ENCUMBRANCE_UNKNOWN = ("1020", "There is no such encumbrance.", "Check its number, as ENC-00000001.", 404)
+    ENCUMBRANCE_KIND = ("1021", "This kind of encumbrance does not end that way.",
+                        "A pledge is realised, a freeze is deducted from.", 422)
+    ENCUMBRANCE_NOT_IN_FORCE = ("1022", "The encumbrance is not in force.", "Read it for its state.", 409)
     DOCUMENT_USED = ("1023", "This document encumbers the same asset of the account already.",
                      "Read the account's encumbrances.", 409)
+    SOURCE_RESTRICTED = ("1030", "The giving account is restricted.", "Ask why; its history says who and when.", 422)
+    SOURCE_BLOCKED = ("1031", "The giving account is blocked until its two accountings agree.",
+                      "Wait until two people have cleared the difference.", 409)
     OVER_OWN_LIMIT = ("1040", "The amount is over the limit that the giving account has set for a single move.",
                       "Lower the amount, or have two people change the limit.", 422)
+
     TARGET_UNKNOWN = ("2001", "The receiving account does not exist.", "Check the account number.", 404)
     TARGET_NOT_OPEN = ("2002", "The receiving account is not open.", "Wait until it is open.", 422)
-    TARGET_BLOCKED = ("2031", "The receiving account is blocked until its two accountings agree.",
-                      "Wait until two people have cleared the difference.", 409)
-    TARGET_RESTRICTED = ("2030", "The receiving account is restricted.", "Ask why; its history says who and when.", 422)
     TARGET_IS_SOURCE = ("2003", "Giver and receiver are the same account.", "Name two different accounts.", 422)
     NUMBER_INVALID = ("2004", "The account number is wrong.", "Check digits and kind of the number.", 422)
     SUBJECT_HAS_ACCOUNT = ("2005", "The subject already has an account.", "Use the account it has.", 409)
     ACCOUNT_UNKNOWN = ("2006", "There is no such account.", "Check the account number.", 404)
+    MOVE_NOT_AHEAD = ("2007", "A firm changes hands on a day that is still to come.", "Choose a later day.", 422)
+    MOVE_PENDING = ("2008", "The firm changes hands on a later day already.", "Wait until that day.", 409)
+    MOVE_TO_SAME = ("2009", "The province answers for the firm already.", "Name another province.", 422)
+    CREDITOR_OTHER = ("2020", "A pledge goes to the creditor that was registered.",
+                      "Name the creditor's account, or the instruction to sell.", 422)
+    SUCCESSOR_KIND = ("2021", "The account cannot come after the other one.",
+                      "Persons inherit from persons; firms merge and split.", 422)
+    TARGET_RESTRICTED = ("2030", "The receiving account is restricted.", "Ask why; its history says who and when.", 422)
+    TARGET_BLOCKED = ("2031", "The receiving account is blocked until its two accountings agree.",
+                      "Wait until two people have cleared the difference.", 409)
+    STATE_CHANGE_FORBIDDEN = ("2032", "The account's state does not allow this.", "Read its state and history.", 409)
     STATE_CHANGE_PENDING = ("2033", "A change of the account's state waits for the exchange to be told.",
                             "Wait until it is in force.", 409)
-    STATE_CHANGE_FORBIDDEN = ("2032", "The account's state does not allow this.", "Read its state and history.", 409)
     ACCOUNT_NOT_EMPTY = ("2034", "The account still holds something, or the exchange still has it.",
                          "Clear units, cash and holds first.", 409)
-    ACCOUNT_BUSY = ("2040", "The account has open tasks.", "Have them decided or withdrawn first.", 409)
     DOCUMENTS_NOT_REVIEWED = ("2035", "The documents of the application were not reviewed.",
                               "Let somebody confirm their list first.", 409)
     DOCUMENTS_DIFFER = ("2036", "What was confirmed is not the list that was handed in.",
@@ -96,15 +109,7 @@ class Reason(Enum):
     DOCUMENTS_REVIEWED = ("2037", "The documents were reviewed before.", "Go on with the approval.", 409)
     OPERATOR_KNOWN = ("2038", "The login has this right for the account.", "Name another login or right.", 409)
     OPERATOR_UNKNOWN = ("2039", "The login does not have this right for the account.", "Read the list.", 404)
-
-    CREDITOR_OTHER = ("2020", "A pledge goes to the creditor that was registered.",
-                      "Name the creditor's account, or the instruction to sell.", 422)
-    SUCCESSOR_KIND = ("2021", "The account cannot come after the other one.",
-                      "Persons inherit from persons; firms merge and split.", 422)
-    MOVE_NOT_AHEAD = ("2007", "A firm changes hands on a day that is still to come.", "Choose a later day.", 422)
-    MOVE_PENDING = ("2008", "The firm changes hands on a later day already.", "Wait until that day.", 409)
-    MOVE_TO_SAME = ("2009", "The province answers for the firm already.", "Name another province.", 422)
-
+    ACCOUNT_BUSY = ("2040", "The account has open tasks.", "Have them decided or withdrawn first.", 409)
     TARGET_NOT_TRUSTED = ("2050", "The giving account allows moves to the accounts of its list only.",
                           "Have two people add the receiving account to the list.", 422)
     TRUSTED_ALREADY = ("2051", "The account is on the list already.", "Read the list for when it counts.", 409)
@@ -121,41 +126,41 @@ class Reason(Enum):
     NOTICE_UNKNOWN = ("3022", "There is no such public notice.", "Check its number.", 404)
     CERTIFICATE_UNKNOWN = ("3023", "There is no such certificate.", "Check its number, as VC-00000001.", 404)
     SUCCESSION_UNKNOWN = ("3024", "There is no such succession.", "Check its number, as SUC-00000001.", 404)
-    HOLD_UNKNOWN = ("3028", "There is no such hold.", "Check the id of the hold.", 404)
-    HOLD_TAKEN = ("3029", "A hold of this id has other content.", "Name the hold anew, or repeat what it says.", 409)
-    HOLD_RESOLVED = ("3030", "The hold was already posted, voided or has expired.", "Read how it ended.", 409)
-    HOLD_EXPIRED = ("3032", "The time of the hold is over.", "Set the amount aside anew.", 409)
     TRANSFER_UNKNOWN = ("3025", "There is no such transfer.", "Check the id of the transfer.", 404)
     NOT_REVERSIBLE = ("3026", "A reversal, or what belongs to a hold, is not reversed.",
                       "Book a new transfer, or void the hold.", 422)
     TRANSFER_REVERSED = ("3027", "The transfer was already reversed.", "Read the statement for its reversal.", 409)
+    HOLD_UNKNOWN = ("3028", "There is no such hold.", "Check the id of the hold.", 404)
+    HOLD_TAKEN = ("3029", "A hold of this id has other content.", "Name the hold anew, or repeat what it says.", 409)
+    HOLD_RESOLVED = ("3030", "The hold was already posted, voided or has expired.", "Read how it ended.", 409)
     CAP_BELOW_ISSUED = ("3031", "More than this was issued of the vintage already.",
                         "Choose a cap that covers what was issued.", 422)
+    HOLD_EXPIRED = ("3032", "The time of the hold is over.", "Set the amount aside anew.", 409)
+
     INSUFFICIENT_CASH = ("4001", "The account holds less cash than requested.", "Lower the amount or deposit.", 422)
     BANK_UNKNOWN = ("4002", "The settlement bank is unknown.", "Name a registered settlement bank.", 422)
 
-    FILE_NOT_UTF8 = ("5030", "The file is not UTF-8.", "Save it as UTF-8, or say its encoding.", 422)
-    FILE_TOO_LARGE = ("5033", "The file has more lines or bytes than one file may have.", "Split it.", 422)
-    FILE_HEADER = ("5031", "The first line does not name the columns.", "Name every column once, as documented.", 422)
-    FILE_BROKEN = ("5032", "The line is no CSV of the columns named.", "Check quotes and separators.", 422)
-    FILE_EMPTY = ("5034", "The file has no line of data.", "Add at least one line below the header.", 422)
-    FILE_LINE_TWICE = ("5035", "The same line stands in the file before.", "Leave one of them out.", 422)
-
-    TRADE_AFTER_END = ("5011", "The trade came after the end marker.", "Send it by the correction procedure.", 422)
     TRADE_INVALID = ("5001", "A field of the trade is missing or not a whole number.", "Correct and send anew.", 422)
     TRADE_DAY = ("5002", "The trade belongs to another day or to one that is not trading.", "Check the date.", 422)
-    TRADE_HOURS = ("5013", "The trade was made outside trading hours.", "Check the time of the trade.", 422)
     TRADE_BUYER = ("5003", "The buyer's account is unknown or not open.", "Check the account.", 422)
     TRADE_SELLER = ("5004", "The seller's account is unknown or not open.", "Check the account.", 422)
     TRADE_SELF = ("5005", "Buyer and seller are the same account.", "Check both sides.", 422)
     TRADE_PRODUCT = ("5006", "The product is not traded on this day.", "Check the product.", 422)
     TRADE_AMOUNT = ("5007", "The amount is not quantity times price.", "Check the amount.", 422)
     TRADE_LIMIT = ("5008", "The price is outside the day's rounded limits.", "Check the price.", 422)
-    TRADE_TICK = ("5014", "The price is not a multiple of the tick.", "Check the price.", 422)
     TRADE_SIZE = ("5009", "The quantity does not fit the mode of trade.",
                   "Read the sizes of each mode in /v1/market-rules/{day}.", 422)
     TRADE_ID_SEEN = ("5010", "The trade id was received before under another number.", "Check the trade id.", 422)
+    TRADE_AFTER_END = ("5011", "The trade came after the end marker.", "Send it by the correction procedure.", 422)
     TRADE_REFERENCE = ("5012", "The trade to cancel or correct is unknown.", "Check the reference.", 422)
+    TRADE_HOURS = ("5013", "The trade was made outside trading hours.", "Check the time of the trade.", 422)
+    TRADE_TICK = ("5014", "The price is not a multiple of the tick.", "Check the price.", 422)
+    FILE_NOT_UTF8 = ("5030", "The file is not UTF-8.", "Save it as UTF-8, or say its encoding.", 422)
+    FILE_HEADER = ("5031", "The first line does not name the columns.", "Name every column once, as documented.", 422)
+    FILE_BROKEN = ("5032", "The line is no CSV of the columns named.", "Check quotes and separators.", 422)
+    FILE_TOO_LARGE = ("5033", "The file has more lines or bytes than one file may have.", "Split it.", 422)
+    FILE_EMPTY = ("5034", "The file has no line of data.", "Add at least one line below the header.", 422)
+    FILE_LINE_TWICE = ("5035", "The same line stands in the file before.", "Leave one of them out.", 422)
 
     BREAK_UNKNOWN = ("6002", "There is no such break.", "Check its number.", 404)
     BREAK_STATE = ("6003", "The break is not in the state this needs.", "Read the break for its state.", 409)
@@ -164,7 +169,7 @@ class Reason(Enum):
     CORRECTION_IMPOSSIBLE = ("6005", "That correction does not make both accountings agree.",
                              "Name the side that lacks the entry, and the other account of it.", 422)
 
-    UNITS_PLAN_EMPTY = ("7001", "The plan has no lines.", "Add at least one line.", 422)
+    PLAN_EMPTY = ("7001", "The plan has no lines.", "Add at least one line.", 422)
     PLAN_LINE_TWICE = ("7002", "An account stands twice in the plan.", "Merge the lines.", 422)
     PLAN_EXECUTED = ("7003", "A plan of this name was carried out before.", "Give the new plan a name of its own.", 409)
     CAP_EXCEEDED = ("7004", "The plan goes beyond the cap of the product.",
@@ -176,7 +181,6 @@ class Reason(Enum):
                          "Leave the line to the province that answers for the account.", 422)
     LINE_NOT_WITHHELD = ("7008", "Nothing is withheld for the account under this plan.",
                          "Read the plan's lines for what is withheld.", 409)
-
     YEAR_NOT_OVER = ("7101", "The year is not over, so nothing of it can be verified yet.", "Check the year.", 422)
     EMISSIONS_TWICE = ("7102", "An account stands twice in the upload.", "Leave one of the lines out.", 422)
     CORRECTION_WITHOUT_REASON = ("7103", "Verified emissions are corrected only with a reason.",
@@ -184,8 +188,8 @@ class Reason(Enum):
     EMISSIONS_UNCHANGED = ("7104", "These are the verified emissions already.", "Leave the line out.", 422)
     OBLIGATION_PENALISED = ("7105", "The obligation of that year ended with a penalty.",
                             "Ask the authority; what is missing comes off the next allocation.", 409)
-    NO_OBLIGATION = ("7106", "No obligation is known for the account and year.",
-                     "Wait until the year's emissions are verified.", 409)
+    OBLIGATION_UNKNOWN = ("7106", "No obligation is known for the account and year.",
+                          "Wait until the year's emissions are verified.", 409)
     VINTAGE_NOT_USABLE = ("7107", "Units of that vintage do not count for that year.",
                           "Use a vintage that the year's rules name.", 422)
     MORE_THAN_DUE = ("7108", "That is more than is still due.", "Lower the quantity.", 422)

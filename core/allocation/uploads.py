@@ -55,7 +55,7 @@ def read_plan(body: Mapping[str, Any]) -> Plan | Refused:
     if vintage is None:
         return Refused(Reason.PRODUCT_UNKNOWN, "A product is CEA-<year>.")
     if not lines and not unreadable:
-        return Refused(Reason.UNITS_PLAN_EMPTY)
+        return Refused(Reason.PLAN_EMPTY)
     return _plan_of(body, vintage, lines, unreadable)
 
 

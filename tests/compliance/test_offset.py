@@ -29,7 +29,7 @@ RULES = YearRules(2020)
 @pytest.mark.parametrize(
     ("obligation", "tonnes", "reason"),
     [
-        (Obligation(E, 2020), 1, Reason.NO_OBLIGATION),
+        (Obligation(E, 2020), 1, Reason.OBLIGATION_UNKNOWN),
         (Obligation(E, 2020, due=999), 0, Reason.QUANTITY_INVALID),
         (Obligation(E, 2020, due=999, state="PENALISED"), 1, Reason.OBLIGATION_PENALISED),
         (Obligation(E, 2020, due=999, surrendered=980, pending_surrender=10), 10, Reason.MORE_THAN_DUE),
@@ -111,7 +111,7 @@ def test_an_application_is_refused_for_the_first_reason_there_is(world: Any) -> 
     assert world.offset(firm, nobody).reason == Reason.LOT_UNKNOWN
     assert world.offset(other, lot).reason == Reason.LOT_UNKNOWN
     assert world.offset(firm, lot, lot).reason == Reason.LOT_TWICE
-    assert world.offset(firm, lot).reason == Reason.NO_OBLIGATION
+    assert world.offset(firm, lot).reason == Reason.OBLIGATION_UNKNOWN
     world.verify(firm, 99)
     assert world.offset(firm, lot).reason == Reason.OFFSET_OVER_LIMIT
     world.verify(firm, 100, "meter recalibrated")

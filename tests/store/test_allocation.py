@@ -74,7 +74,7 @@ def test_a_plan_name_works_once_even_when_it_was_proposed_twice(engine: Engine, 
         ({"product": "CEA-19"}, Reason.PRODUCT_UNKNOWN),
         ({"product": "CNY"}, Reason.PRODUCT_UNKNOWN),
         ({"product": None}, Reason.PRODUCT_UNKNOWN),
-        ({"lines": []}, Reason.UNITS_PLAN_EMPTY),
+        ({"lines": []}, Reason.PLAN_EMPTY),
     ],
 )
 def test_a_plan_of_the_wrong_form_is_refused(

@@ -121,7 +121,7 @@ def refuse_more(obligation: Obligation, tonnes: int, rules: YearRules) -> Refuse
 def refuse_offset(obligation: Obligation, tonnes: int, rules: YearRules) -> Refused | None:
     """Refuse an offset for the first reason there is."""
     if obligation.due is None:
-        return Refused(Reason.NO_OBLIGATION)
+        return Refused(Reason.OBLIGATION_UNKNOWN)
     if not is_amount(tonnes):
         return Refused(Reason.QUANTITY_INVALID)
     refused = refuse_more(obligation, tonnes, rules)
