@@ -84,12 +84,13 @@ class Reason(Enum):
     TARGET_UNKNOWN = ("2001", "The receiving account does not exist.", "Check the account number.", 404)
     TARGET_NOT_OPEN = ("2002", "The receiving account is not open.", "Wait until it is open.", 422)
     TARGET_IS_SOURCE = ("2003", "Giver and receiver are the same account.", "Name two different accounts.", 422)
-    NUMBER_INVALID = ("2004", "The account number is wrong.", "Check digits and kind of the number.", 422)
+    NUMBER_INVALID = ("2004", "The account number is wrong.", "Check the digits of the number.", 422)
     SUBJECT_HAS_ACCOUNT = ("2005", "The subject already has an account.", "Use the account it has.", 409)
     ACCOUNT_UNKNOWN = ("2006", "There is no such account.", "Check the account number.", 404)
     MOVE_NOT_AHEAD = ("2007", "A firm changes hands on a day that is still to come.", "Choose a later day.", 422)
     MOVE_PENDING = ("2008", "The firm changes hands on a later day already.", "Wait until that day.", 409)
     MOVE_TO_SAME = ("2009", "The province answers for the firm already.", "Name another province.", 422)
+    ACCOUNT_KIND = ("2010", "An account of this kind takes no part in this.", "Name an account of another kind.", 422)
     CREDITOR_OTHER = ("2020", "A pledge goes to the creditor that was registered.",
                       "Name the creditor's account, or the instruction to sell.", 422)
     SUCCESSOR_KIND = ("2021", "The account cannot come after the other one.",

@@ -58,7 +58,7 @@ class Purpose(Enum):
     """What a court orders works on every account that is open, restricted or suspended."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Account:
     """A registration account; its number says kind and province."""
 
@@ -158,6 +158,16 @@ def check(number: str) -> bool:
     """Tell whether this is an account number with the right check digits."""
     found = _FORM.fullmatch(number)
     return found is not None and _remainder(*found.groups()) == 1 and found[4] not in {"00", "01", "99"}
+
+
+def is_registry(number: str) -> bool:
+    """Tell whether the account is one of the registry's own."""
+    return number.startswith("S")
+
+
+def is_emitter(number: str) -> bool:
+    """Tell whether the account is a key emitter's."""
+    return number.startswith("E")
 
 
 def _remainder(kind: str, province: str, serial: str, digits: str) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.accounts.rules import Account, Purpose, refuse_source, refuse_target
+from core.accounts.rules import Account, Purpose, is_emitter, refuse_source, refuse_target
 from core.quantities import MAX_AMOUNT, SERIALS_PER_VINTAGE, SerialRange, Vintage
 from core.refusals import LineError, Reason, Refused
 
@@ -34,7 +34,7 @@ class Line:
     """Where it stands in what was uploaded."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """Which accounts get how much of one vintage, under a name that works once."""
 
@@ -180,8 +180,8 @@ def _share(plan: Plan, line: Line, facts: Facts, *, twice: bool) -> Share | Refu
     account = facts.accounts.get(line.account)
     if account is None:
         return refuse_target(line.account, None) or Refused(Reason.TARGET_UNKNOWN)
-    if not line.account.startswith("E"):
-        return Refused(Reason.NUMBER_INVALID, "Only key emitters are allocated allowances.")
+    if not is_emitter(line.account):
+        return Refused(Reason.ACCOUNT_KIND, "Only key emitters are allocated allowances.")
     if plan.province is not None and facts.provinces.get(line.account) != plan.province:
         return Refused(Reason.LINE_OF_ELSEWHERE)
     change = _change(plan, line, facts.granted.get(line.account, 0))

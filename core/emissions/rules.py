@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core import csv_lines
+from core.accounts.rules import is_emitter
 from core.emissions.obligations.rules import PENALISED, is_emission
 from core.emissions.years.rules import is_year
 from core.refusals import LineError, Reason, Refused
@@ -104,8 +105,8 @@ def judge(upload: Upload, known: Mapping[str, Known], *, this_year: int) -> Refu
 def _judge_line(line: Line, known: Known, *, twice: bool) -> Refused | None:
     if not known.in_reach:
         return Refused(Reason.ACCOUNT_UNKNOWN)
-    if not line.account.startswith("E"):
-        return Refused(Reason.NUMBER_INVALID, "Only key emitters have verified emissions.")
+    if not is_emitter(line.account):
+        return Refused(Reason.ACCOUNT_KIND, "Only key emitters have verified emissions.")
     if not is_emission(line.tonnes):
         return Refused(Reason.QUANTITY_INVALID, "Whole tonnes, from 0.")
     if twice:

@@ -15,7 +15,7 @@ from core.refusals import Reason, Refused
 from core.texts import is_plain_text
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """A pledge or a freeze as asked for; the amount is not judged yet."""
 
@@ -32,7 +32,7 @@ class Order:
     ends: date | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ending:
     """A release, realisation or deduction as asked for; the amount is not judged yet."""
 
@@ -76,17 +76,17 @@ def _read(kind: str, body: Mapping[str, Any], *, creditor: str, everything: str 
     if begins is None or (ends is not None and ends < max(begins, today)):
         return Refused(Reason.MALFORMED, "to_day: not before from_day, and not over already.")
     return Order(
-        kind,
-        body["account"],
-        body.get("asset"),
-        body.get("amount"),
-        everything,
-        creditor,
-        taker,
-        body["document"],
-        reference,
-        begins,
-        ends,
+        kind=kind,
+        account=body["account"],
+        asset=body.get("asset"),
+        amount=body.get("amount"),
+        everything=everything,
+        creditor=creditor,
+        creditor_account=taker,
+        document=body["document"],
+        reference=reference,
+        begins=begins,
+        ends=ends,
     )
 
 
@@ -110,7 +110,14 @@ def read_ending(body: Mapping[str, Any], *, takes: bool) -> Ending | Refused:
     if not all(value is None or is_plain_text(value) for value in (instruction, asset)):
         return Refused(Reason.MALFORMED, "instruction and asset are texts, where they are given.")
     number = number_of(body.get("encumbrance"))
-    return Ending(number or 0, str(body["document"]), body.get("amount"), taker, asset, instruction)
+    return Ending(
+        number=number or 0,
+        document=str(body["document"]),
+        amount=body.get("amount"),
+        taker=taker,
+        asset=asset,
+        instruction=instruction,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,21 +125,15 @@ class Facts:
     """What is known about an account and an asset at the moment of decision."""
 
     source: Side
+    """Its balance is what is free: nobody has an earlier claim to it."""
     secured: int
     """Already in the bucket that the order would fill."""
-    awaited: int
-    """What earlier freezes wait for."""
     trading: bool
     """The units may be sold at any moment."""
     known_product: bool
     used: bool = False
     """The document encumbers this already."""
     creditor: Account | None = None
-
-    @property
-    def free(self) -> int:
-        """What nobody has an earlier claim to."""
-        return max(0, self.source.balance - self.awaited)
 
 
 def decide_pledge(order: Order, facts: Facts) -> int | Refused:
@@ -144,8 +145,8 @@ def decide_pledge(order: Order, facts: Facts) -> int | Refused:
         refused = _refuse_own(order.account) or _refuse_amount(order, facts)
     if refused is not None:
         return refused
-    if order.amount > facts.free:
-        return short_of(order.asset, facts.free)
+    if order.amount > facts.source.balance:
+        return short_of(order.asset, facts.source.balance)
     return int(order.amount)
 
 
@@ -162,7 +163,7 @@ def decide_freeze(order: Order, facts: Facts) -> int | Refused:
         return refused
     if order.everything is not None or facts.trading:
         return 0
-    return min(int(order.amount), facts.free)
+    return min(int(order.amount), facts.source.balance)
 
 
 def refuse_reach(number: str, account: Account | None) -> Refused | None:

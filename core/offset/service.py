@@ -15,7 +15,7 @@ from sqlalchemy import Connection
 
 from core.accounts import store as accounts
 from core.accounts.rights import refuse_right
-from core.accounts.rules import Purpose, refuse_source
+from core.accounts.rules import Purpose, is_emitter, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rules import Task
 from core.audit import store as audit
@@ -77,8 +77,8 @@ def freeze(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> A
 def _refuse_account(connection: Connection, number: str) -> Refused | None:
     account = accounts.find(connection, [number]).get(number)
     refused = refuse_source(number, account, with_exchange=False, purpose=Purpose.COMPLIANCE)
-    if refused is None and not number.startswith("E"):
-        return Refused(Reason.NUMBER_INVALID, "Only key emitters offset.")
+    if refused is None and not is_emitter(number):
+        return Refused(Reason.ACCOUNT_KIND, "Only key emitters offset.")
     return refused
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
-from core.accounts.rules import Account, Side, refuse_source, vintage_of
+from core.accounts.rules import Account, Side, is_registry, refuse_source, vintage_of
 from core.ledger.rules import fits, is_amount
 from core.quantities import SerialRange
 from core.refusals import Reason, Refused
@@ -49,8 +49,8 @@ def decide(
     refused = refuse_source(asked.account, source.account, with_exchange=trading)
     if refused is not None:
         return refused
-    if asked.account.startswith("S"):
-        return Refused(Reason.NUMBER_INVALID, "The registry's own accounts give nothing up.")
+    if is_registry(asked.account):
+        return Refused(Reason.ACCOUNT_KIND, "The registry's own accounts give nothing up.")
     if not is_amount(asked.tonnes) or not fits(locked, asked.tonnes):
         return Refused(Reason.QUANTITY_INVALID)
     if vintage_of(asked.product) is None or not known_product:

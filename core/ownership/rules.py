@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from core.accounts.rules import Account, refuse_source, refuse_target, vintage_of
+from core.accounts.rules import Account, is_registry, refuse_source, refuse_target, vintage_of
 from core.encumbrance.orders import short_of
 from core.encumbrance.rules import FREEZE, IN_FORCE, Encumbrance, name_of, number_of
 from core.ledger.rules import AVAILABLE, BOUGHT_TODAY, LOCKED, PENDING_SURRENDER, fits, is_amount
@@ -171,8 +171,8 @@ def _refuse_takers(asked: Succession, estate: Estate) -> Refused | None:
         if part.account == asked.giver:
             return Refused(Reason.TARGET_IS_SOURCE)
     numbers = [asked.giver, *(part.account for part in asked.parts)]
-    if any(number.startswith("S") for number in numbers):
-        return Refused(Reason.NUMBER_INVALID, "The registry's own accounts take no part.")
+    if any(is_registry(number) for number in numbers):
+        return Refused(Reason.ACCOUNT_KIND, "The registry's own accounts take no part.")
     if any((number[0] == _PERSON) != (asked.kind == INHERITANCE) for number in numbers):
         return Refused(Reason.SUCCESSOR_KIND)
     return None

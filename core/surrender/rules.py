@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from core.accounts.rules import Purpose, Side, refuse_source, vintage_of
+from core.accounts.rules import Purpose, Side, is_emitter, refuse_source, vintage_of
 from core.emissions.obligations.rules import PENALISED, Obligation, refuse_more
 from core.emissions.years.rules import YearRules, is_year
 from core.ledger.rules import fits, is_amount
@@ -37,7 +37,7 @@ class Application:
         return vintage_of(self.product)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Surrender:
     """An application as it is kept, and what became of it."""
 
@@ -105,8 +105,8 @@ def decide(
     refused = refuse_source(application.account, source.account, with_exchange=trading, purpose=Purpose.COMPLIANCE)
     if refused is not None:
         return refused
-    if not application.account.startswith("E"):
-        return Refused(Reason.NUMBER_INVALID, "Only key emitters surrender.")
+    if not is_emitter(application.account):
+        return Refused(Reason.ACCOUNT_KIND, "Only key emitters surrender.")
     if not is_amount(application.tonnes) or not fits(pending, application.tonnes):
         return Refused(Reason.QUANTITY_INVALID)
     if application.vintage is None or not known_product:

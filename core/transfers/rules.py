@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from core.accounts.rules import Side, refuse_source, refuse_target
+from core.accounts.rules import Side, is_registry, refuse_source, refuse_target
 from core.ledger.rules import fits, is_amount
 from core.quantities import CASH
 from core.refusals import Reason, Refused
@@ -48,8 +48,8 @@ def decide_transfer(
         return refused
     if order.giver == order.taker:
         return Refused(Reason.TARGET_IS_SOURCE)
-    if "S" in {order.giver[0], order.taker[0]}:
-        return Refused(Reason.NUMBER_INVALID, "The registry's own accounts take no part in free transfers.")
+    if is_registry(order.giver) or is_registry(order.taker):
+        return Refused(Reason.ACCOUNT_KIND, "The registry's own accounts take no part in free transfers.")
     return _decide_amount(order, source.balance, target.balance, known_product=known_product)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, time
 from typing import Any
 
+from core.accounts.rules import is_registry
 from core.clock.calendar import is_trading_day
 from core.clock.rules import market_time, shown
 from core.clock.working_days import Trades, is_working_day, on_working_day_after, working_day_after
@@ -89,8 +90,8 @@ def refuse_addition(account: str, trusted: str, *, entry: Trusted | None) -> Ref
     """Refuse to put an account on a list, for the first reason there is."""
     if account == trusted:
         return Refused(Reason.TARGET_IS_SOURCE)
-    if trusted.startswith("S"):
-        return Refused(Reason.NUMBER_INVALID, "The registry's own accounts stand on no list.")
+    if is_registry(trusted):
+        return Refused(Reason.ACCOUNT_KIND, "The registry's own accounts stand on no list.")
     if entry is not None:
         return Refused(Reason.TRUSTED_ALREADY, f"It counts from {shown(entry.effective_at)}.")
     return None

@@ -106,7 +106,7 @@ def test_people_of_the_account_change_its_list_between_them(office: Any) -> None
         ("S00-00000001-53", "E42-99999998-99", Reason.ACCOUNT_UNKNOWN),
         ("own", "E42-99999998-99", Reason.TARGET_UNKNOWN),
         ("own", "own", Reason.TARGET_IS_SOURCE),
-        ("own", "S00-00000003-47", Reason.NUMBER_INVALID),
+        ("own", "S00-00000003-47", Reason.ACCOUNT_KIND),
         ("own", "listed", Reason.TRUSTED_ALREADY),
     ],
 )

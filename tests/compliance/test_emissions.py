@@ -33,7 +33,7 @@ KNOWN = {
     [
         (Line("nobody", 5, None), Reason.ACCOUNT_UNKNOWN),
         (Line("E31-1", 5, None), Reason.ACCOUNT_UNKNOWN),
-        (Line("I42-1", "x", None), Reason.NUMBER_INVALID),
+        (Line("I42-1", "x", None), Reason.ACCOUNT_KIND),
         *((Line(E, bad, None), Reason.QUANTITY_INVALID) for bad in (-1, 1.5, "5", True, None, 2**63, 10**300)),
         (Line("E42-1", 6, None), Reason.CORRECTION_WITHOUT_REASON),
         (Line("E42-1", 5, "typing error"), Reason.EMISSIONS_UNCHANGED),

@@ -107,7 +107,7 @@ def test_an_application_is_refused_for_the_first_reason_there_is(world: Any) -> 
     institution = world.firm(kind="I")
     lot = world.freeze(firm, 5)
     nobody = "00000000-0000-4000-8000-000000000000"
-    assert world.offset(institution, lot).reason == Reason.NUMBER_INVALID
+    assert world.offset(institution, lot).reason == Reason.ACCOUNT_KIND
     assert world.offset(firm, nobody).reason == Reason.LOT_UNKNOWN
     assert world.offset(other, lot).reason == Reason.LOT_UNKNOWN
     assert world.offset(firm, lot, lot).reason == Reason.LOT_TWICE

@@ -24,7 +24,9 @@ NOW = datetime.fromisoformat("2021-07-15T09:00:00+08:00")
 
 
 def account(number: str = E, state: str = "OPEN") -> Account:
-    return Account(number, "Firm", None, state, "B001", NOW, NOW)
+    return Account(
+        number=number, name="Firm", credit_code=None, state=state, bank="B001", applied_at=NOW, opened_at=NOW
+    )
 
 
 RULES = YearRules(2020, 1, date(2021, 12, 31), (2019, 2020))
@@ -37,7 +39,7 @@ DUE = Obligation(E, 2020, due=50, surrendered=10, pending_surrender=10, pending_
         ({"source": Side(None, 100)}, Reason.SOURCE_UNKNOWN),
         ({"source": Side(account(state="APPLIED"), 100)}, Reason.SOURCE_NOT_OPEN),
         ({"trading": True}, Reason.SOURCE_WITH_EXCHANGE),
-        ({"application": Application("I42-00001002-57", "CEA-2019", 5, 2020)}, Reason.NUMBER_INVALID),
+        ({"application": Application("I42-00001002-57", "CEA-2019", 5, 2020)}, Reason.ACCOUNT_KIND),
         ({"application": Application(E, "CEA-2019", 0, 2020)}, Reason.QUANTITY_INVALID),
         ({"pending": 2**63 - 1}, Reason.QUANTITY_INVALID),
         ({"application": Application(E, "CEA-x", 5, 2020)}, Reason.PRODUCT_UNKNOWN),

@@ -199,7 +199,7 @@ def test_a_freeze_is_refused_for_the_first_reason_there_is(
             ({"account": "E42-00000009-11", "amount": 0}, Reason.SOURCE_UNKNOWN),
             ({"account": closed, "amount": 0}, Reason.SOURCE_NOT_OPEN),
             ({"document": "used", "amount": 0}, Reason.DOCUMENT_USED),
-            ({"account": SURRENDERED, "amount": 0}, Reason.NUMBER_INVALID),
+            ({"account": SURRENDERED, "amount": 0}, Reason.ACCOUNT_KIND),
             ({"amount": 0, "asset": "CEA-2020"}, Reason.QUANTITY_INVALID),
             ({"asset": "CEA-2020"}, Reason.PRODUCT_UNKNOWN),
         ]:

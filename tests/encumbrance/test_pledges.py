@@ -154,8 +154,8 @@ def test_a_pledge_is_refused_for_the_first_reason_there_is(
             ({"creditor_account": "E42-00000009-11"} | wrong, Reason.TARGET_UNKNOWN),
             ({"creditor_account": closed} | wrong, Reason.TARGET_NOT_OPEN),
             ({"creditor_account": firm} | wrong, Reason.TARGET_IS_SOURCE),
-            ({"creditor_account": SURRENDERED} | wrong, Reason.NUMBER_INVALID),
-            ({"account": SURRENDERED} | wrong, Reason.NUMBER_INVALID),
+            ({"creditor_account": SURRENDERED} | wrong, Reason.ACCOUNT_KIND),
+            ({"account": SURRENDERED} | wrong, Reason.ACCOUNT_KIND),
             (wrong, Reason.QUANTITY_INVALID),
             ({"asset": "CEA-2020", "amount": 500}, Reason.PRODUCT_UNKNOWN),
             ({"amount": 100}, Reason.INSUFFICIENT_UNITS),
@@ -196,7 +196,7 @@ def test_an_ending_is_refused_for_the_first_reason_there_is(
             ("E42-00000009-11", 0, {"asset": "CEA-2019"}, Reason.TARGET_UNKNOWN),
             (closed, 0, {"asset": "CEA-2019"}, Reason.TARGET_NOT_OPEN),
             (firm, 0, {"asset": "CEA-2019"}, Reason.TARGET_IS_SOURCE),
-            (SURRENDERED, 0, {"asset": "CEA-2019"}, Reason.NUMBER_INVALID),
+            (SURRENDERED, 0, {"asset": "CEA-2019"}, Reason.ACCOUNT_KIND),
             *(
                 (creditor, n, {"asset": "CEA-2019"}, Reason.QUANTITY_INVALID)
                 for n in (0, -1, True, 1.5, "4", None, 2**63)

@@ -120,7 +120,7 @@ def test_a_cancellation_is_refused_for_the_first_reason_there_is(
             ({"reason": None, "account": "E42-00000009-11"}, Reason.MALFORMED),
             ({"account": "E42-00000009-11"} | wrong, Reason.SOURCE_UNKNOWN),
             ({"account": closed} | wrong, Reason.SOURCE_NOT_OPEN),
-            ({"account": CANCELLED} | wrong, Reason.NUMBER_INVALID),
+            ({"account": CANCELLED} | wrong, Reason.ACCOUNT_KIND),
             (wrong, Reason.QUANTITY_INVALID),
             ({"product": "CEA-2020"}, Reason.PRODUCT_UNKNOWN),
             ({"product": "CNY"}, Reason.PRODUCT_UNKNOWN),

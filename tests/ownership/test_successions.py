@@ -188,7 +188,7 @@ def test_a_succession_is_refused_for_the_first_reason_there_is(
             (ask(giver, "E42-00000009-11", 0), Reason.TARGET_UNKNOWN),
             (ask(giver, closed, 0), Reason.TARGET_NOT_OPEN),
             (ask(giver, giver, 0), Reason.TARGET_IS_SOURCE),
-            (ask(giver, CANCELLED, 0), Reason.NUMBER_INVALID),
+            (ask(giver, CANCELLED, 0), Reason.ACCOUNT_KIND),
             (ask(giver, strange[0], 0), Reason.SUCCESSOR_KIND),
         ]:
             assert answer.reason == reason

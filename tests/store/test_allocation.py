@@ -103,7 +103,7 @@ def test_every_wrong_line_is_named_and_the_first_reason_in_precedence_speaks(eng
         assert refused.reason == Reason.TARGET_UNKNOWN
         assert [(error.line, error.reason) for error in refused.errors] == [
             (2, Reason.PLAN_LINE_TWICE),
-            (3, Reason.NUMBER_INVALID),
+            (3, Reason.ACCOUNT_KIND),
             (4, Reason.TARGET_UNKNOWN),
             *((line, Reason.QUANTITY_INVALID) for line in range(5, 5 + len(bad))),
         ]
