@@ -10,6 +10,7 @@ from enum import Enum
 from typing import Any
 
 from core.clock.rules import market_time
+from core.provinces import is_province
 from core.quantities import Vintage
 from core.refusals import LineError, Reason, Refused
 from core.texts import is_plain_text
@@ -195,7 +196,7 @@ def faults_of(body: Mapping[str, Any], *, banks: Collection[str] = BANKS) -> lis
     checks = [
         ("name", is_plain_text(body.get("name")), "one line of at most 200 characters."),
         ("kind", isinstance(kind, str) and kind in KINDS and kind != "S", "E, I or P."),
-        ("province", _is_like(body.get("province"), r"[0-9]{2}"), "two digits by GB/T 2260."),
+        ("province", is_province(body.get("province")), "two digits by GB/T 2260."),
         ("credit_code", _is_code(body.get("credit_code")), "eighteen digits and capital letters."),
         ("sector", sector is None or _is_like(sector, r"[a-z][a-z0-9_]{0,31}"), "a code such as power, or nothing."),
         ("sector", sector is None or kind == "E", "only a key emitter has one."),

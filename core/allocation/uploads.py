@@ -10,6 +10,7 @@ from core import csv_lines
 from core.accounts.rules import LINES_MAX, vintage_of
 from core.allocation.rules import FOLLOWING, FULL, KINDS, PRE, Line, Plan
 from core.ledger.rules import is_amount
+from core.provinces import is_province
 from core.quantities import Vintage
 from core.refusals import Reason, Refused
 from core.texts import is_plain_text
@@ -19,7 +20,6 @@ FILE_LINES_MAX = 60_000
 
 COLUMNS = ("account", "tonnes", "withheld")
 
-_PROVINCE = re.compile(r"[0-9]{2}", re.ASCII)
 _WHOLE = re.compile(r"-?[0-9]{1,18}", re.ASCII)
 
 
@@ -100,6 +100,6 @@ def _refuse_frame(body: Mapping[str, Any]) -> Refused | None:
         (share is None or (type(share) is int and 1 <= share <= 100), "share_percent: a whole number from 1 to 100."),
         ((follows is not None) == (kind in FOLLOWING), f"follows: with {', '.join(sorted(FOLLOWING))}, and no other."),
         (follows is None or is_amount(follows), "follows: the number of the plan that this one changes."),
-        (province is None or _PROVINCE.fullmatch(str(province)) is not None, "province: two digits by GB/T 2260."),
+        (province is None or is_province(province), "province: two digits by GB/T 2260."),
     )
     return next((Refused(Reason.MALFORMED, said) for holds, said in rules if not holds), None)

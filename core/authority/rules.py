@@ -8,16 +8,9 @@ from datetime import date
 from typing import Any
 
 from core.callers import Caller
+from core.provinces import is_province
 from core.refusals import Reason, Refused
 from core.texts import is_plain_text
-
-PROVINCES: Mapping[str, str] = {
-    "11": "北京", "12": "天津", "13": "河北", "14": "山西", "15": "内蒙古", "21": "辽宁", "22": "吉林", "23": "黑龙江",
-    "31": "上海", "32": "江苏", "33": "浙江", "34": "安徽", "35": "福建", "36": "江西", "37": "山东", "41": "河南",
-    "42": "湖北", "43": "湖南", "44": "广东", "45": "广西", "46": "海南", "50": "重庆", "51": "四川", "52": "贵州",
-    "53": "云南", "54": "西藏", "61": "陕西", "62": "甘肃", "63": "青海", "64": "宁夏", "65": "新疆", "66": "新疆兵团",
-}  # fmt: skip
-"""GB/T 2260, and the Xinjiang corps, which has an authority of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +42,7 @@ def read_move(body: Mapping[str, Any]) -> Move | Refused:
     account, province, reason = body.get("account"), body.get("province"), body.get("reason")
     if not is_plain_text(account, 40):
         return Refused(Reason.MALFORMED, "account: the firm's account number.")
-    if not isinstance(province, str) or province not in PROVINCES:
+    if not is_province(province):
         return Refused(Reason.MALFORMED, "province: two digits by GB/T 2260.")
     if not is_plain_text(reason, 500):
         return Refused(Reason.MALFORMED, "reason: say in words why.")

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from core.accounts.rules import KINDS, RESTRICTION_PENDING, STATES
+from core.provinces import is_province
 from core.refusals import Reason, Refused
 from core.texts import is_plain_text
 
@@ -35,7 +36,7 @@ def read_wanted(body: Mapping[str, Any]) -> Wanted | Refused:
         "q": (is_plain_text(asked["q"], PART_MAX), f"a part of one line, at most {PART_MAX} characters."),
         "state": (asked["state"] in {*STATES, RESTRICTION_PENDING}, f"{', '.join(STATES)}, {RESTRICTION_PENDING}."),
         "kind": (asked["kind"] in KINDS and asked["kind"] != "S", "E, I or P."),
-        "province": (_is_like(asked["province"], "[0-9]{2}"), "two digits by GB/T 2260."),
+        "province": (is_province(asked["province"]), "two digits by GB/T 2260."),
         "sector": (_is_like(asked["sector"], "[a-z][a-z0-9_]{0,31}"), "a code such as power."),
     }
     for name, (is_good, rule) in checks.items():
