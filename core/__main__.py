@@ -19,7 +19,7 @@ def _intake() -> Callable[[], object]:
 
 
 def _settle() -> Callable[[], object]:
-    from core.api.chores import main  # noqa: PLC0415  # the same
+    from core.chores import main  # noqa: PLC0415  # the same
 
     return main
 

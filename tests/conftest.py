@@ -23,11 +23,11 @@ from core.db.engine import write_engine
 from core.db.migrate import upgrade
 from core.db.prepare import Passwords, prepare
 from core.db.transaction import read
+from core.executors import EXECUTORS, UNDOERS
 from core.ledger import store as ledger
 from core.ledger.rules import BANK, ISSUANCE, Transfer, place_of
 from core.quantities import CASH, Vintage
 from core.refusals import Answer, Refused
-from core.surrender import service as surrender
 from core.transfers import service as transfers
 from core.units import store as units
 from core.units.history import store as history
@@ -125,10 +125,6 @@ def engine(dsn: str, request: pytest.FixtureRequest) -> Iterator[Engine]:
 def owner_dsn(dsn: str) -> str:
     """The same database as the owner of its tables: what a rogue script with all rights could do."""
     return dsn.replace("registry_app@", "registry_owner@")
-
-
-EXECUTORS = {**accounts.EXECUTORS, **allocation.EXECUTORS, **surrender.EXECUTORS}
-UNDOERS = {**accounts.UNDOERS, **allocation.UNDOERS, **surrender.UNDOERS}
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,6 @@ from core.accounts import store
 from core.accounts.documents import store as documents
 from core.accounts.documents.rules import read_documents
 from core.accounts.documents.service import refuse_unreviewed
-from core.accounts.files import service as files
-from core.accounts.operators import service as operators
 from core.accounts.operators import store as operator_store
 from core.accounts.rights import BY_STAFF, refuse_view
 from core.accounts.rules import (
@@ -30,7 +28,6 @@ from core.accounts.rules import (
 )
 from core.accounts.search import store as search
 from core.accounts.search.rules import read_wanted
-from core.accounts.states import service as states
 from core.approvals import service as approvals
 from core.approvals.rules import Task
 from core.callers import HOLDER, MAKER, Caller, refuse_unless
@@ -138,14 +135,10 @@ def _turn_down(connection: Connection, _caller: Caller, task: Task) -> Mapping[s
 EXECUTORS: Mapping[str, approvals.Executor] = {
     "open_account": _open,
     "open_accounts": _open,
-    **files.EXECUTORS,
-    **states.EXECUTORS,
-    **operators.EXECUTORS,
 }
 UNDOERS: Mapping[str, approvals.Executor] = {
     "open_account": _turn_down,
     "open_accounts": _turn_down,
-    **files.UNDOERS,
 }
 
 

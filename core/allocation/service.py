@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.accounts import store as accounts
-from core.allocation import releases, store
+from core.allocation import store
 from core.allocation.booking import book
 from core.allocation.deductions import store as deductions
 from core.allocation.rules import Effect, Facts, Plan, work_out
@@ -208,9 +208,5 @@ def dry_run(connection: Connection, caller: Caller, number: int) -> Answer | Ref
     return effect if isinstance(effect, Refused) else Answer(200, {"number": number, **effect.body})
 
 
-EXECUTORS: Mapping[str, approvals.Executor] = {
-    "allocate": _execute,
-    "allocate_plan": _execute,
-    **releases.EXECUTORS,
-}
+EXECUTORS: Mapping[str, approvals.Executor] = {"allocate": _execute, "allocate_plan": _execute}
 UNDOERS: Mapping[str, approvals.Executor] = {"allocate": _turn_down, "allocate_plan": _turn_down}

@@ -20,7 +20,6 @@ from core.emissions.obligations import service as obligations
 from core.emissions.obligations import store as obligation_store
 from core.emissions.obligations.rules import Event, Obligation, changed
 from core.emissions.rules import Known, Upload, accounts_of, judge, read_upload
-from core.emissions.years import service as year_rules
 from core.emissions.years import store as years
 from core.paging import page, read_cursor
 from core.refusals import Answer, Refused
@@ -100,4 +99,4 @@ def list_versions(connection: Connection, caller: Caller, number: str, *, after:
     return Answer(200, {"account": number, "emissions": found, "next": more})
 
 
-EXECUTORS: Mapping[str, approvals.Executor] = {"emissions": _execute, **year_rules.EXECUTORS}
+EXECUTORS: Mapping[str, approvals.Executor] = {"emissions": _execute}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import date
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -24,11 +23,16 @@ from core.emissions.obligations import service as obligations
 from core.emissions.obligations.rules import Obligation
 from core.emissions.years import store as years
 from core.emissions.years.rules import YearRules
+from core.encumbrance import claims
+from core.encumbrance.rules import LETS_COMPLY
 from core.ledger import store as ledger
-from core.ledger.rules import PENDING_SURRENDER, SURRENDERED, Place, Transfer, place_of
+from core.ledger.holds import service as holds
+from core.ledger.holds import store as kept_holds
+from core.ledger.holds.rules import Hold
+from core.ledger.rules import PENDING_SURRENDER, SURRENDERED, Place, place_of
 from core.paging import page
 from core.refusals import Answer, Reason, Refused
-from core.surrender import penalty, reversal, store
+from core.surrender import store
 from core.surrender.rules import (
     PENDING,
     RELEASED,
@@ -39,6 +43,9 @@ from core.surrender.rules import (
     refuse_for_year,
 )
 from core.units import store as units
+
+KIND = "SURRENDER"
+"""Begins the types of what is booked and moved for a surrender."""
 
 
 def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
@@ -58,11 +65,13 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     tonnes = _decide(connection, application, rules, obligation)
     if isinstance(tonnes, Refused):
         return tonnes
-    now, hold = clock.now(connection), str(uuid4())
-    day = market_day(now)
-    _book(connection, hold, _available(application), _pending(application), tonnes, "SURRENDER_HOLD", hold, day)
+    now, number = clock.now(connection), str(uuid4())
+    wanted = Hold(number, _available(application), PENDING_SURRENDER, tonnes, None, number, market_day(now), kind=KIND)
+    made = holds.hold(connection, wanted)
+    if isinstance(made, Refused):
+        return made
     obligations.change(
-        connection, obligation, rules, cause="surrender", reference=hold, deltas={"pending_surrender": tonnes}
+        connection, obligation, rules, cause="surrender", reference=number, deltas={"pending_surrender": tonnes}
     )
     authority = rules.authority or obligation.due is not None
     payload = {
@@ -70,7 +79,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         "product": application.product,
         "tonnes": tonnes,
         "year": application.year,
-        "hold": hold,
+        "hold": number,
     }
     proposed = approvals.propose(
         connection,
@@ -82,14 +91,14 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         decided_by=AUTHORITY_CHECKER if authority else EITHER,
     )
     kept = Surrender(
-        hold,
-        application.account,
-        application.year,
-        application.product,
-        tonnes,
-        PENDING,
-        authority,
-        now,
+        id=number,
+        account=application.account,
+        year=application.year,
+        product=application.product,
+        tonnes=tonnes,
+        state=PENDING,
+        authority=authority,
+        applied_at=now,
         task=str(proposed.body["id"]),
     )
     store.insert(connection, kept)
@@ -100,14 +109,15 @@ def _decide(
     connection: Connection, application: Application, rules: YearRules, obligation: Obligation
 ) -> int | Refused:
     available, pending = _available(application), _pending(application)
-    held = ledger.lock_balances(connection, [available, pending])
+    has = ledger.lock_balances(connection, [available, pending])
+    free = claims.free(connection, application.account, application.product, lets=LETS_COMPLY)
     found = accounts_store.find(connection, [application.account])
     return decide(
         application,
-        source=Side(found.get(application.account), held[available]),
-        pending=held[pending],
+        source=Side(found.get(application.account), free),
+        pending=has[pending],
         trading=accounts_store.may_be_sold(connection, application.account),
-        known_product=held[available] > 0 or accounts.is_known(connection, application.product),
+        known_product=has[available] > 0 or accounts.is_known(connection, application.product),
         rules=rules,
         obligation=obligation,
     )
@@ -123,18 +133,19 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     refused = _refuse_now(connection, application, rules, obligation, counted=kept is not None)
     if refused is not None:
         return refused
-    day = market_day(now)
-    taker = place_of(SURRENDERED, application.product)
-    _book(connection, task.id, _pending(application), taker, application.tonnes, "SURRENDER", task.id, day)
+    number, taker = _hold_of(connection, task), place_of(SURRENDERED, application.product)
+    done = holds.post_hold(connection, number, taker, now=now)
+    if isinstance(done, Refused):
+        return done
     moved = units.move(
         connection,
         giver=application.account,
         taker=SURRENDERED,
         vintage=application.vintage,
         tonnes=application.tonnes,
-        type="SURRENDER",
-        reference=task.id,
-        market_day=day,
+        type=KIND,
+        reference=number,
+        market_day=market_day(now),
     )
     _count(connection, task, application, rules, obligation, kept)
     if kept is not None:
@@ -171,17 +182,18 @@ def _count(
     obligations.change(connection, obligation, rules, cause="surrender", reference=task.id, deltas=deltas)
 
 
-def _release(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
-    application, day = approvals.kept(task, read_application), market_day(clock.now(connection))
+def _release(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
+    application = approvals.kept(task, read_application)
     kept = store.find(connection, str(task.payload["hold"]), hold=True)
+    done = holds.void_hold(connection, _hold_of(connection, task), now=clock.now(connection))
+    if isinstance(done, Refused):
+        return done
     if kept is not None:
         rules = years.in_force(connection, application.year)
         obligation = obligations.lock(connection, application.account, application.year)
         free = {"pending_surrender": -application.tonnes}
         obligations.change(connection, obligation, rules, cause="released", reference=task.id, deltas=free)
         store.move(connection, kept.id, RELEASED)
-    back = (_pending(application), _available(application))
-    _book(connection, task.id, *back, application.tonnes, "SURRENDER_RELEASE", task.id, day)
     outcome = {"released": application.tonnes}
     audit.record(connection, caller=caller.name, action="release hold", subject=application.account, detail=outcome)
     return outcome
@@ -235,22 +247,12 @@ def _pending(application: Application) -> Place:
     return place_of(application.account, application.product, PENDING_SURRENDER)
 
 
-def _book(
-    connection: Connection,
-    number: str,
-    debit: Place,
-    credit: Place,
-    tonnes: int,
-    kind: str,
-    reference: str,
-    day: date,
-) -> None:
-    ledger.post(connection, [Transfer(number, debit, credit, tonnes, kind, reference)], market_day=day)
+def _hold_of(connection: Connection, task: Task) -> str:
+    """Name the task's hold; of a proposal from before holds were kept it is kept now."""
+    number = str(task.payload["hold"])
+    kept_holds.adopt(connection, number, KIND)
+    return number
 
 
-EXECUTORS: Mapping[str, approvals.Executor] = {
-    "surrender": _execute,
-    **reversal.EXECUTORS,
-    **penalty.EXECUTORS,
-}
+EXECUTORS: Mapping[str, approvals.Executor] = {"surrender": _execute}
 UNDOERS: Mapping[str, approvals.Executor] = {"surrender": _release}

@@ -27,6 +27,7 @@ from core.api.auth import Verifier
 from core.approvals import service as approvals
 from core.bootstrap import build_desk
 from core.callers import Caller
+from core.executors import EXECUTORS
 from core.ledger import store as ledger
 from core.ledger.rules import BANK, Transfer, place_of
 from core.refusals import Answer, Refused
@@ -92,7 +93,7 @@ class Desk:
         assert isinstance(proposed, Answer), proposed
         task = str(proposed.body["id"])
         found: Answer | Refused = self.do(
-            lambda c: approvals.approve(c, by or self.bob, task, accounts.EXECUTORS, rights=refuse_right)
+            lambda c: approvals.approve(c, by or self.bob, task, EXECUTORS, rights=refuse_right)
         )
         return found
 

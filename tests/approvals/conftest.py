@@ -13,11 +13,11 @@ from sqlalchemy import Connection, Engine, text
 from core.accounts.operators import store as operators
 from core.accounts.rights import refuse_right
 from core.accounts.rules import number_of
-from core.api.commands import EXECUTORS
 from core.approvals import service as approvals
 from core.approvals.rules import Task
 from core.callers import Caller
 from core.db.transaction import Unknown, read, write
+from core.executors import EXECUTORS
 from core.ledger import store as ledger
 from core.ledger.rules import ISSUANCE, Transfer, place_of
 from core.quantities import Vintage

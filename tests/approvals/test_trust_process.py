@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from core.api.chores import CHORES
 from core.callers import Caller
+from core.chores import CHORES
 from core.day.chores import Housekeeper
 from core.transfers import proposals
 from core.units import store as units

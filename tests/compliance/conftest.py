@@ -14,18 +14,16 @@ import pytest
 from sqlalchemy import Connection, Engine, text
 
 from chaos.simulators.ccer.server import Ccer, CcerSettings
-from core.accounts import service as accounts
 from core.accounts.rules import number_of
-from core.allocation import service as allocation
 from core.approvals import service as approvals
 from core.callers import Caller
-from core.carryover import service as carryover
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.db.transaction import Unknown, read, write
 from core.emissions import service as emissions
 from core.emissions.obligations import service as obligations
 from core.emissions.years import service as years
+from core.executors import EXECUTORS, UNDOERS
 from core.ledger import store as ledger
 from core.ledger.rules import ISSUANCE, Transfer, place_of
 from core.offset import link
@@ -37,9 +35,6 @@ from core.surrender import service as surrender
 from core.units import store as units
 
 BOTH = frozenset({"authority_maker", "authority_checker"})
-SUBJECTS = (accounts, allocation, surrender, emissions, offset, carryover)
-EXECUTORS = {kind: run for subject in SUBJECTS for kind, run in subject.EXECUTORS.items()}
-UNDOERS = {kind: run for subject in SUBJECTS for kind, run in getattr(subject, "UNDOERS", {}).items()}
 
 
 @dataclass

@@ -9,7 +9,7 @@ import httpx
 import pytest
 from sqlalchemy import text
 
-from core.api.chores import CHORES, chores
+from core.chores import CHORES, chores
 from core.day.chores import Chore, Housekeeper
 from core.offset import link
 from core.offset import service as offset

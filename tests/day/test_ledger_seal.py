@@ -14,7 +14,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from sqlalchemy import text
 
-from core.api.chores import CHORES
+from core.chores import CHORES
 from core.day import store, transitions
 from core.day.chores import Housekeeper
 from core.day.rules import State

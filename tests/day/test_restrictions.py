@@ -20,6 +20,7 @@ from core.day.counterparty import ExchangeFiles
 from core.day.rules import State
 from core.exchange import store as exchange
 from core.exchange.rules import Received, judge
+from core.executors import EXECUTORS
 from core.refusals import Answer, Reason
 
 DAY = date(2021, 7, 16)
@@ -32,7 +33,7 @@ def decide(market: Any, account: str, action: str, restriction: str | None = Non
     body |= {"restriction": restriction} if restriction else {}
     asked = market.write(lambda c: states.propose_change(c, ANN, body))
     assert isinstance(asked, Answer), asked
-    done = market.write(lambda c: approvals.approve(c, BOB, str(asked.body["id"]), accounts.EXECUTORS))
+    done = market.write(lambda c: approvals.approve(c, BOB, str(asked.body["id"]), EXECUTORS))
     assert isinstance(done, Answer), done
     return show(market, account)
 

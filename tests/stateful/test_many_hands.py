@@ -33,6 +33,7 @@ from core.callers import Caller
 from core.clock import store as clock
 from core.db.engine import write_engine
 from core.db.transaction import NoPrimaryError, Unknown, read, write
+from core.executors import EXECUTORS, UNDOERS
 from core.ledger import store as ledger
 from core.refusals import Answer, Refused
 from core.surrender import service as surrender
@@ -40,8 +41,6 @@ from core.transfers import service as transfers
 
 EVERYBODY = frozenset({"maker", "checker", "bank"})
 ANN, BOB = Caller("ann", EVERYBODY), Caller("bob", EVERYBODY)
-EXECUTORS = {**accounts.EXECUTORS, **allocation.EXECUTORS, **surrender.EXECUTORS}
-UNDOERS = {**accounts.UNDOERS, **allocation.UNDOERS, **surrender.UNDOERS}
 HANDS = 6
 FIRMS = 4
 PATIENCE_S = 30.0

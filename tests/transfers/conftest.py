@@ -12,13 +12,13 @@ from sqlalchemy import Connection, Engine, text
 from core.accounts import service as accounts
 from core.allocation import service as allocation
 from core.api import strict
-from core.api.commands import EXECUTORS
 from core.api.group import Write, decide
 from core.api.routes.holdings import TRANSFER
 from core.approvals import service as approvals
 from core.callers import Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
+from core.executors import EXECUTORS
 from core.ledger import store as ledger
 from core.ledger.rules import BANK, Transfer, place_of
 from core.refusals import Answer

@@ -28,9 +28,9 @@ from chaos.simulators.exchange.floor import Floor
 from chaos.simulators.exchange.http import files_app
 from core.api.app import create_app
 from core.api.auth import Verifier
-from core.api.chores import CHORES
 from core.bank.client import BankClient
 from core.bootstrap import build_desk
+from core.chores import CHORES
 from core.cli import app as commands
 from core.day.arrows import Parties
 from core.day.chores import Chore

@@ -15,9 +15,10 @@ from starlette.responses import Response
 from core.accounts.rights import refuse_right
 from core.api import bodies, views
 from core.api.calls import After, ByAnyone, ByDecider, ByProposer, Call, Limit, StrictRoute, call
-from core.api.commands import EXECUTORS, UNDOERS, Command
+from core.api.commands import Command
 from core.approvals import service as approvals
 from core.callers import HOLDER, SEES_ALL, Caller
+from core.executors import EXECUTORS, UNDOERS
 from core.refusals import Answer, Refused
 
 router = APIRouter(route_class=StrictRoute)
