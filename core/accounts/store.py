@@ -65,7 +65,7 @@ NOT_TRADING_YET = ("OPENING_SENT", "OPENING_ACKED")
 def find(connection: Connection, numbers: Collection[str]) -> dict[str, Account]:
     """Return those of the accounts that exist, by number."""
     rows = connection.execute(FIND, {"numbers": list(numbers)})
-    return {row[0]: Account(*row) for row in rows}
+    return {row["number"]: Account(**row) for row in rows.mappings()}
 
 
 def lock(connection: Connection, numbers: Collection[str]) -> dict[str, Account]:
@@ -95,15 +95,15 @@ def apply(
     numbered = enumerate(applications, start=first)
     made = [
         Account(
-            number_of(a.kind, a.province, serial),
-            a.name,
-            a.credit_code,
-            "APPLIED",
-            a.bank,
-            at,
-            None,
-            a.sector,
-            a.contact,
+            number=number_of(a.kind, a.province, serial),
+            name=a.name,
+            credit_code=a.credit_code,
+            state="APPLIED",
+            bank=a.bank,
+            applied_at=at,
+            opened_at=None,
+            sector=a.sector,
+            contact=a.contact,
         )
         for serial, a in numbered
     ]

@@ -183,7 +183,13 @@ def load(connection: Connection, kept: Kept) -> Plan:
     """Return a plan with its lines, to be carried out."""
     lines = tuple(Line(*row) for row in connection.execute(LINES, {"number": kept.number}))
     return Plan(
-        Vintage.of_product(kept.product), kept.name, lines, kept.kind, kept.share_percent, kept.follows, kept.province
+        vintage=Vintage.of_product(kept.product),
+        name=kept.name,
+        lines=lines,
+        kind=kept.kind,
+        share_percent=kept.share_percent,
+        follows=kept.follows,
+        province=kept.province,
     )
 
 

@@ -61,14 +61,14 @@ def read_plan(body: Mapping[str, Any]) -> Plan | Refused:
 
 def _plan_of(body: Mapping[str, Any], vintage: Vintage, lines: tuple[Line, ...], unreadable: Any) -> Plan:
     return Plan(
-        vintage,
-        body["plan"],
-        lines,
-        body.get("kind") or FULL,
-        body.get("share_percent"),
-        body.get("follows"),
-        body.get("province"),
-        unreadable,
+        vintage=vintage,
+        name=body["plan"],
+        lines=lines,
+        kind=body.get("kind") or FULL,
+        share_percent=body.get("share_percent"),
+        follows=body.get("follows"),
+        province=body.get("province"),
+        unreadable=unreadable,
     )
 
 

@@ -20,7 +20,7 @@ class Balance:
     closing: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Booking:
     """One booking as the account's owner sees it; ``change`` is negative where something left the bucket."""
 

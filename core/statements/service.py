@@ -51,14 +51,14 @@ def _booked(connection: Connection, number: str, day: date) -> tuple[list[Balanc
         running[place] += leg.change
         bookings.append(
             Booking(
-                f"{leg.batch}-{leg.position}",
-                leg.type,
-                leg.asset,
-                leg.bucket,
-                leg.change,
-                running[place],
-                leg.other,
-                leg.reference,
+                place=f"{leg.batch}-{leg.position}",
+                type=leg.type,
+                asset=leg.asset,
+                bucket=leg.bucket,
+                change=leg.change,
+                balance=running[place],
+                other=leg.other,
+                reference=leg.reference,
             )
         )
     touched = {(booked.asset, booked.bucket) for booked in bookings}

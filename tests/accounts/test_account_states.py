@@ -26,7 +26,17 @@ AGAIN = "INSERT INTO account (number, name, state) VALUES (:n, 'x', 'OPEN')"
 
 
 def account(state: str, restriction: str | None = None, **more: Any) -> Account:
-    return Account(NUMBER, "A firm", None, state, "B001", AT, AT, restriction=restriction, **more)
+    return Account(
+        number=NUMBER,
+        name="A firm",
+        credit_code=None,
+        state=state,
+        bank="B001",
+        applied_at=AT,
+        opened_at=AT,
+        restriction=restriction,
+        **more,
+    )
 
 
 def change(action: Action, restriction: str | None = None) -> Change:

@@ -42,7 +42,16 @@ def test_the_limit_is_the_base_and_one_and_a_half_times_net_sales_in_whole_tonne
 
 
 def account(state: str = "OPEN", restriction: str | None = None) -> Account:
-    return Account(E, "Firm", None, state, "B001", NOW, NOW, restriction=restriction)
+    return Account(
+        number=E,
+        name="Firm",
+        credit_code=None,
+        state=state,
+        bank="B001",
+        applied_at=NOW,
+        opened_at=NOW,
+        restriction=restriction,
+    )
 
 
 @pytest.mark.parametrize(

@@ -26,7 +26,9 @@ AT = datetime(2021, 7, 16, tzinfo=UTC)
 
 
 def account(number: str, state: str = "OPEN") -> Account:
-    return Account(number, "A firm", None, state, "B001", AT, None)
+    return Account(
+        number=number, name="A firm", credit_code=None, state=state, bank="B001", applied_at=AT, opened_at=None
+    )
 
 
 def test_the_registry_s_own_accounts_have_the_numbers_of_the_migrations() -> None:

@@ -92,7 +92,18 @@ FULL = Statement(
     "=湖北电力 <&>",
     SECOND,
     [Balance("CNY", "available", 0, -105)],
-    [Booking("7-1", "FEE", "CNY", "available", -105, -105, "S00-00000006-38", "@SUM(A1)")],
+    [
+        Booking(
+            place="7-1",
+            type="FEE",
+            asset="CNY",
+            bucket="available",
+            change=-105,
+            balance=-105,
+            other="S00-00000006-38",
+            reference="@SUM(A1)",
+        )
+    ],
     [Serials("CEA-2019-000000000001", "CEA-2019-000000000009", 9)],
 )
 
