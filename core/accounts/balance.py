@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sqlalchemy import Connection
 
 from core.accounts import service, store
@@ -16,9 +19,8 @@ def show(connection: Connection, *, caller: Caller, number: str, asset: str) -> 
     """Return the amounts by bucket; that account and asset exist is looked up only where there are none."""
     if not check(number):
         return Refused(Reason.NUMBER_INVALID)
-    refused = refuse_view(connection, caller, number)
-    if refused is not None:
-        return refused
+    if refuse_view(connection, caller, number) is not None:
+        return Refused(Reason.ACCOUNT_UNKNOWN)
     amounts = ledger.balance(connection, number, asset)
     if not amounts:
         if not store.find(connection, [number]):
@@ -26,3 +28,9 @@ def show(connection: Connection, *, caller: Caller, number: str, asset: str) -> 
         if not service.is_known(connection, asset):
             return Refused(Reason.PRODUCT_UNKNOWN)
     return Answer(200, {"account": number, "asset": asset, "amounts": amounts, "total": sum(amounts.values())})
+
+
+def held(connection: Connection, number: str) -> Sequence[Mapping[str, Any]]:
+    """Return all that an account has by asset and bucket, as a dry run shows it."""
+    found = [one for one in ledger.balances(connection, [number]) if one.amount]
+    return [{"asset": one.asset, "bucket": one.bucket, "amount": one.amount} for one in found]

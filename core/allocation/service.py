@@ -15,6 +15,7 @@ from core.allocation.rules import Effect, Facts, Plan, work_out
 from core.allocation.store import Entry, Kept
 from core.allocation.uploads import read_plan
 from core.approvals import service as approvals
+from core.approvals.rehearsal import foreseen
 from core.approvals.rules import Task
 from core.audit import store as audit
 from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, Caller, refuse_unless
@@ -39,7 +40,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     if isinstance(effect, Refused):
         return effect
     number = store.insert(connection, plan, by=caller.name, at=clock.now(connection), chain=_chain_of(connection, plan))
-    by_authority = body.get("decided_by", AUTHORITY_CHECKER if AUTHORITY_MAKER in caller.roles else CHECKER)
+    decides = body.get("decides", AUTHORITY_CHECKER if AUTHORITY_MAKER in caller.roles else CHECKER)
     named = plan.province is not None or len(plan.lines) <= SUBJECTS_MAX
     answer = approvals.propose(
         connection,
@@ -48,7 +49,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload=_payload(plan, number, with_lines=plan.is_plain and "csv" not in body),
         subject=plan.issue_id,
         accounts=[line.account for line in plan.lines] if named else (),
-        decided_by=by_authority,
+        decides=decides,
     )
     store.set_task(connection, number, str(answer.body["id"]))
     return answer
@@ -59,13 +60,13 @@ def _refuse_proposer(caller: Caller, body: Mapping[str, Any]) -> Refused | None:
     refused = refuse_unless(caller, MAKER, AUTHORITY_MAKER)
     if refused is not None:
         return refused
-    province, decided_by = body.get("province"), body.get("decided_by", CHECKER)
+    province, decides = body.get("province"), body.get("decides", CHECKER)
     if MAKER not in caller.roles and caller.province is not None and province != caller.province:
         return Refused(Reason.NOT_PERMITTED, f"Needs province {caller.province} in the plan.")
-    if decided_by not in {CHECKER, AUTHORITY_CHECKER}:
-        return Refused(Reason.MALFORMED, f"decided_by: {CHECKER} or {AUTHORITY_CHECKER}.")
-    if decided_by == AUTHORITY_CHECKER and province is None:
-        return Refused(Reason.MALFORMED, "decided_by: an authority decides a plan of one province.")
+    if decides not in {CHECKER, AUTHORITY_CHECKER}:
+        return Refused(Reason.MALFORMED, f"decides: {CHECKER} or {AUTHORITY_CHECKER}.")
+    if decides == AUTHORITY_CHECKER and province is None:
+        return Refused(Reason.MALFORMED, "decides: an authority decides a plan of one province.")
     return None
 
 
@@ -205,7 +206,7 @@ def dry_run(connection: Connection, caller: Caller, number: int) -> Answer | Ref
     if kept.state != store.PROPOSED:
         return Refused(Reason.PLAN_EXECUTED if kept.state == store.EXECUTED else Reason.TASK_DECIDED, kept.name)
     effect = _work_out(connection, store.load(connection, kept))
-    return effect if isinstance(effect, Refused) else Answer(200, {"number": number, **effect.body})
+    return effect if isinstance(effect, Refused) else foreseen("allocate_plan", effect.body, number=number)
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {"allocate": _execute, "allocate_plan": _execute}

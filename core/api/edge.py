@@ -17,7 +17,7 @@ from core.telemetry import REQUEST_SECONDS, REQUESTS, log
 
 BODY_MAX = 8 * 1024 * 1024
 """A batch of 20,000 accounts or plan lines fits in well."""
-LARGER = {"/v1/account-files": 100 * 1024 * 1024}
+LARGER = {"/v1/accounts/csv": 100 * 1024 * 1024}
 """Addresses that take whole files."""
 
 OPEN = frozenset({"/healthz", "/readyz", "/metrics", "/openapi.json"})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel
 
@@ -130,6 +130,14 @@ class Task(BaseModel, extra="allow"):
     decided_by: str | None
     outcome: dict[str, Any] | None
     approval: Approval
+
+
+class DryRun(BaseModel, extra="allow"):
+    """What carrying out the same body would come to now; with what else helps to judge it beside, and nothing kept."""
+
+    dry_run: Literal[True]
+    kind: str
+    outcome: dict[str, Any]
 
 
 class Transfer(BaseModel):

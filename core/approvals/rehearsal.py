@@ -53,4 +53,9 @@ def _played(
     outcome = executors[task.kind](connection, second, task)
     if isinstance(outcome, Refused):
         return outcome
-    return Answer(200, {"dry_run": True, "kind": task.kind, "outcome": dict(outcome), **look(outcome)})
+    return foreseen(task.kind, outcome, **look(outcome))
+
+
+def foreseen(kind: str, outcome: Mapping[str, Any], **beside: Any) -> Answer:
+    """Word what a dry run saw: every one is answered in this form, with what else helps to judge it beside."""
+    return Answer(200, {"dry_run": True, "kind": kind, "outcome": dict(outcome), **beside})

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from core.approvals.rehearsal import foreseen
 from core.callers import MAKER, Caller, refuse_unless
 from core.clock.calendar import Calendar, CalendarError
 from core.day import store
@@ -35,15 +36,13 @@ def dry_run(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         Calendar(exceptions_of(versions)) for versions in (known.versions, [*known.versions, *proposal.changes])
     )
     days = sorted({_trading_day_from(after, day) for day in _rule_days(proposal)})
-    return Answer(
-        200,
-        {
-            "changes": _changes(proposal, known),
-            "days": [_day(connection, proposal, known, day) for day in days],
-            "trading_days": _trading_days(proposal, known, before, after),
-            "trades": _trades(connection, proposal, known, days[-1]) if days else None,
-        },
-    )
+    outcome = {
+        "changes": _changes(proposal, known),
+        "days": [_day(connection, proposal, known, day) for day in days],
+        "trading_days": _trading_days(proposal, known, before, after),
+        "trades": _trades(connection, proposal, known, days[-1]) if days else None,
+    }
+    return foreseen(parameters.KIND, outcome)
 
 
 def _rule_days(proposal: Proposal) -> list[date]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any
 
 from sqlalchemy import Connection
@@ -23,13 +24,13 @@ from core.clock.rules import market_day
 from core.encumbrance import restricting, store
 from core.encumbrance.booking import Booking, Ground, enter
 from core.encumbrance.orders import Facts, Order, decide_freeze, decide_pledge, read_freeze, read_pledge
-from core.encumbrance.rules import FREEZE, PLEDGE, PROPOSED, REJECTED, Encumbrance, awaited, changed, name_of, number_of
-from core.ledger.rules import AVAILABLE, FROZEN, LOCKED, PLEDGED
-from core.refusals import Answer, Refused
+from core.encumbrance.rules import FREEZE, PLEDGE, PROPOSED, REJECTED, Encumbrance, changed, name_of, number_of
+from core.ledger.holds import service as holds
+from core.ledger.holds.rules import Hold
+from core.ledger.rules import FROZEN, LOCKED, PLEDGED, Place, place_of
+from core.refusals import Answer, Refused, RefusedError
 
-HOLD = {PLEDGE: "PLEDGE_HOLD", FREEZE: "FREEZE_HOLD"}
 REGISTER = {PLEDGE: "PLEDGE", FREEZE: "JUDICIAL_FREEZE"}
-LET_GO = {PLEDGE: "PLEDGE_HOLD_RELEASE", FREEZE: "FREEZE_HOLD_RELEASE"}
 TASKS = {PLEDGE: "pledge", FREEZE: "freeze"}
 
 
@@ -73,13 +74,10 @@ def _facts(connection: Connection, order: Order, ground: Ground | None) -> Facts
     used = store.document_used(connection, order)
     source, creditor = found.get(order.account), found.get(order.creditor_account or "")
     if ground is None:
-        return Facts(Side(source, 0), 0, 0, trading=False, known_product=True, used=used, creditor=creditor)
-    # What ranks behind a freeze of everything is not free for anybody.
-    buried = any(one.everything is not None for one in ground.alive)
+        return Facts(Side(source, 0), 0, trading=False, known_product=True, used=used, creditor=creditor)
     return Facts(
-        Side(source, 0 if buried else ground.balance()),
+        Side(source, ground.free),
         secured=ground.balance(PLEDGED if order.kind == PLEDGE else FROZEN) + ground.balance(LOCKED),
-        awaited=awaited(ground.alive),
         trading=ground.trading,
         known_product=ground.balance() > 0 or accounts.is_known(connection, ground.asset),
         used=used,
@@ -93,7 +91,7 @@ def _propose(connection: Connection, caller: Caller, order: Order, amount: int) 
     number = store.insert(connection, order, held=amount, at=now)
     one = _known(connection, number)
     if order.asset is not None:
-        booking.shift(one, order.asset, amount, way=(AVAILABLE, LOCKED), kind=HOLD[order.kind])
+        _hold(connection, one, place_of(order.account, order.asset), amount, booking.day)
     booking.put(one, "PROPOSED", amount)
     booking.write(connection)
     payload = {"encumbrance": one.body}
@@ -101,6 +99,15 @@ def _propose(connection: Connection, caller: Caller, order: Order, amount: int) 
     return approvals.propose(
         connection, caller, kind=TASKS[order.kind], payload=payload, subject=order.account, accounts=concerned
     )
+
+
+def _hold(connection: Connection, one: Encumbrance, source: Place, amount: int, day: date) -> None:
+    """Set aside what was found to be free, until the proposal is decided; nothing is no hold."""
+    if not amount:
+        return
+    made = holds.hold(connection, Hold(one.name, source, LOCKED, amount, None, one.name, day, kind=one.kind))
+    if isinstance(made, Refused):
+        raise RefusedError(made)
 
 
 def _known(connection: Connection, number: int) -> Encumbrance:
@@ -113,7 +120,8 @@ def _known(connection: Connection, number: int) -> Encumbrance:
 def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
     number = number_of(task.payload["encumbrance"]["number"]) or 0
     one = _known(connection, number)
-    day = market_day(clock.now(connection))
+    now = clock.now(connection)
+    day = market_day(now)
     booking = Booking(day, caller.name, one.name, one.document)
     if one.asset is None:
         before = restricting.restrict(connection, caller, one, task=task)
@@ -123,7 +131,11 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     else:
         ground = enter(connection, one.account, one.asset)
         one = _known(connection, number)
-        booking.shift(one, one.asset or "", one.held, way=(LOCKED, one.bucket), kind=REGISTER[one.kind])
+        if one.held:
+            to = place_of(one.account, ground.asset, one.bucket)
+            done = holds.post_hold(connection, one.name, to, now=now, kind=REGISTER[one.kind])
+            if isinstance(done, Refused):
+                return done
         booking.put(changed(one), "REGISTERED", one.held)
         booking.give_free(ground)
     booking.write(connection)
@@ -145,7 +157,7 @@ def _undo(connection: Connection, caller: Caller, task: Task) -> Mapping[str, An
         raise RuntimeError(f"{one.name} is {one.state}, and was to be rejected")
     after = replace(one, state=REJECTED, held=0)
     if ground is not None:
-        booking.shift(one, ground.asset, one.held, way=(LOCKED, AVAILABLE), kind=LET_GO[one.kind])
+        _let_go(connection, one)
     booking.put(after, "REJECTED", one.held)
     if ground is not None:
         booking.give_free(ground, freed=one.held)
@@ -154,6 +166,12 @@ def _undo(connection: Connection, caller: Caller, task: Task) -> Mapping[str, An
         connection, caller=caller.name, action="release hold", subject=one.account, detail={"released": one.held}
     )
     return {"encumbrance": after.body}
+
+
+def _let_go(connection: Connection, one: Encumbrance) -> None:
+    done = holds.void_hold(connection, one.name, now=clock.now(connection)) if one.held else None
+    if isinstance(done, Refused):
+        raise RefusedError(done)
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {"pledge": _execute, "freeze": _execute}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -58,17 +58,20 @@ def alive(connection: Connection, account: str, asset: str | None = None, *, loc
     return [Encumbrance(**row) for row in rows]
 
 
-AWAITED = text("""
-SELECT coalesce(sum(amount - held - released - taken), 0)::bigint FROM encumbrance
-WHERE account = :account AND asset = :asset AND kind = 'FREEZE'
+# The conditions are those of the index, which holds nothing else.
+CLAIMS = text(f"""
+SELECT {COLUMNS} FROM encumbrance
+WHERE account = ANY(CAST(:accounts AS text[])) AND kind = 'FREEZE'
   AND state IN ('PROPOSED', 'WAITING', 'ACTIVE', 'PART')
-""")
+  AND (everything IS NOT NULL OR held + released + taken < amount)
+ORDER BY number
+""")  # noqa: S608
 
 
-def awaited(connection: Connection, account: str, asset: str) -> int:
-    """Return how much of what comes to the account is claimed by freezes that could not be filled yet."""
-    found: int = connection.execute(AWAITED, {"account": account, "asset": asset}).scalar_one()
-    return found
+def claims(connection: Connection, accounts: Collection[str]) -> list[Encumbrance]:
+    """Return the freezes of these accounts that wait for something, or are of everything."""
+    rows = connection.execute(CLAIMS, {"accounts": list(accounts)}).mappings()
+    return [Encumbrance(**row) for row in rows]
 
 
 DOCUMENT_USED = text("""

@@ -18,6 +18,7 @@ from core.accounts.states import store as states_store
 from core.accounts.states.rules import Action, Change
 from core.accounts.states.store import NO_TASK
 from core.approvals import service as approvals
+from core.approvals.rehearsal import foreseen
 from core.approvals.rules import Task
 from core.audit import store as audit
 from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, MAKER, Caller, refuse_unless
@@ -47,7 +48,7 @@ TYPES = {"merger": "MERGE_TRANSFER", "split": "SPLIT_TRANSFER", "inheritance": "
 def try_out(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
     """Say what a succession would do now, by the rules of the real run; nothing is written."""
     made = _ask(connection, caller, body, lock=False)
-    return made if isinstance(made, Refused) else Answer(200, {"kind": made[0].kind, **made[1].body})
+    return made if isinstance(made, Refused) else foreseen(made[0].kind, made[1].body)
 
 
 def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
@@ -65,7 +66,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload=payload,
         subject=asked.giver,
         accounts=concerned,
-        decided_by=AUTHORITY_CHECKER,
+        decides=AUTHORITY_CHECKER,
         reviews=2,
     )
 

@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 from core.accounts.rights import refuse_right
 from core.allocation.deductions import store as deductions
 from core.approvals import service as approvals
+from core.approvals.rehearsal import rehearse
 from core.approvals.rules import Task
 from core.audit import store as audit
 from core.callers import AUTHORITY_CHECKER, Caller
@@ -41,7 +42,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload={"account": account, "year": year, "reason": reason, "missing": missing},
         subject=account,
         accounts=[account],
-        decided_by=AUTHORITY_CHECKER,
+        decides=AUTHORITY_CHECKER,
     )
 
 
@@ -70,3 +71,15 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {"penalise": _execute}
+
+
+def dry_run(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
+    """Tell what a penalty would come to; nothing of it stays."""
+
+    def look(_outcome: Mapping[str, Any]) -> Mapping[str, Any]:
+        rules = years.in_force(connection, int(body["year"]))
+        return {"obligation": obligations.facts(connection, str(body["account"]), rules)}
+
+    return rehearse(
+        connection, caller, propose=lambda: propose(connection, caller, body), executors=EXECUTORS, look=look
+    )

@@ -87,4 +87,4 @@ def review(  # noqa: PLR0913  # one option for each thing one may wish
     body: dict[str, Any] = {"documents": [hash_of(path) for path in file]}
     body |= {"remarks": remarks} if remarks else {}
     with session(who, api, token, within_s=wait) as registry:
-        show(registry.post(f"/v1/accounts/{number}/document-review", body, key=key), as_json=as_json)
+        show(registry.post(f"/v1/accounts/{number}/documents/review", body, key=key), as_json=as_json)

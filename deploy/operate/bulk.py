@@ -55,7 +55,7 @@ def open_bulk(  # noqa: PLR0913  # one option for each thing one may wish
         with session(who, api, token, within_s=wait) as registry:
             key = key or f"file-{hashlib.sha256(content).hexdigest()}" + (f"-{uuid4()}" if again else "")
             headers = {"Content-Type": f"text/csv; charset={encoding}"}
-            asked = registry.ask("POST", "/v1/account-files", content=content, key=key, headers=headers)
+            asked = registry.ask("POST", "/v1/accounts/csv", content=content, key=key, headers=headers)
             if not asked.ok and isinstance(asked.body, Mapping) and asked.body.get("errors"):
                 progress.stop()
                 refuse_rows(report, asked.body["errors"], "nothing was opened")

@@ -49,14 +49,7 @@ class Named:
     """Written out in this package, because it does something with files of this machine."""
 
 
-STATE = "POST /v1/accounts/{number}/state"
 SUCCESSION = ("POST /v1/successions", "POST /v1/successions/dry-run")
-
-
-def _change_of_state(action: str, says: str) -> Named:
-    fixed = {"action": action} | ({} if action == "restrict" else {"restriction": None})
-    arguments = ("restriction",) if action == "restrict" else ()
-    return Named(STATE, "account", action, arguments, fixed=fixed, says=says)
 
 
 def _succession(kind: str, name: str, arguments: tuple[str, ...], says: str, **without: None) -> Named:
@@ -66,20 +59,21 @@ def _succession(kind: str, name: str, arguments: tuple[str, ...], says: str, **w
 
 COMMANDS = (
     Named("POST /v1/accounts", "account", "open", by_hand=True),
-    Named("POST /v1/account-files", "account", "open-bulk", by_hand=True),
+    Named("POST /v1/accounts/csv", "account", "open-bulk", by_hand=True),
     Named("POST /v1/account-batches", "account", "open-batch"),
     Named("GET /v1/accounts", "account", "find", ("q",)),
     Named("GET /v1/accounts/{number}", "account", "details"),
     Named("GET /v1/accounts/{number}/documents", "account", "documents"),
-    Named("POST /v1/accounts/{number}/document-review", "account", "review", by_hand=True),
-    _change_of_state("restrict", "Propose that units may no longer move in, out or both; the exchange is told first."),
-    _change_of_state("unrestrict", "Propose to lift a restriction."),
-    _change_of_state("suspend", "Propose to stop an account altogether."),
-    _change_of_state("resume", "Propose to let a suspended account go on as before."),
-    _change_of_state("close", "Propose to close an account that has nothing left."),
+    Named("POST /v1/accounts/{number}/documents/review", "account", "review", by_hand=True),
+    Named("POST /v1/accounts/{number}/restrict", "account", "restrict", ("restriction",)),
+    Named("POST /v1/accounts/{number}/unrestrict", "account", "unrestrict"),
+    Named("POST /v1/accounts/{number}/suspend", "account", "suspend"),
+    Named("POST /v1/accounts/{number}/resume", "account", "resume"),
+    Named("POST /v1/accounts/{number}/close", "account", "close"),
     Named("GET /v1/accounts/{number}/states", "account", "history"),
     Named("GET /v1/accounts/{number}/operators", "account", "operators"),
-    Named("POST /v1/accounts/{number}/operators", "account", "operator", ("action", "login", "right")),
+    Named("POST /v1/accounts/{number}/operators", "account", "add-operator", ("login", "right")),
+    Named("POST /v1/accounts/{number}/operators/{login}/remove", "account", "remove-operator", ("right",)),
     Named("GET /v1/me/accounts", "account", "mine"),
     Named("GET /v1/accounts/{number}/provinces", "account", "provinces"),
     Named("POST /v1/province-moves", "account", "move-province", ("account", "province", "from_day")),
@@ -108,8 +102,8 @@ COMMANDS = (
     Named("GET /v1/allocations/{plan}", "allocation", "show"),
     Named("GET /v1/allocations/{plan}/lines", "allocation", "lines"),
     Named("GET /v1/allocations/{plan}/totals", "allocation", "totals"),
-    Named("GET /v1/allocations/{plan}/dry-run", "allocation", "dry-run"),
-    Named("POST /v1/allocations/{plan}/releases", "allocation", "release", ("accounts",)),
+    Named("POST /v1/allocations/{plan}/dry-run", "allocation", "try-out", who="auditor"),
+    Named("POST /v1/allocations/{plan}/release", "allocation", "release", ("accounts",)),
     Named("GET /v1/tasks", "task", "list"),
     Named("GET /v1/tasks/{task}", "task", "show"),
     Named("POST /v1/tasks/{task}/approve", "task", "approve", who="checker"),
@@ -124,10 +118,17 @@ COMMANDS = (
     Named("GET /v1/compliance-years", "compliance", "years"),
     Named("GET /v1/compliance-years/{year}", "compliance", "year"),
     Named("GET /v1/compliance-years/{year}/obligations", "compliance", "list"),
-    Named("GET /v1/obligations/{number}", "compliance", "obligations"),
-    Named("GET /v1/obligations/{number}/{year}", "compliance", "show"),
-    Named("GET /v1/obligations/{number}/{year}/history", "compliance", "history"),
-    Named("POST /v1/penalties", "compliance", "penalise", ("account", "year"), "ministry-maker"),
+    Named("GET /v1/accounts/{number}/obligations", "compliance", "obligations"),
+    Named("GET /v1/accounts/{number}/obligations/{year}", "compliance", "show"),
+    Named("GET /v1/accounts/{number}/obligations/{year}/history", "compliance", "history"),
+    Named(
+        "POST /v1/penalties",
+        "compliance",
+        "penalise",
+        ("account", "year"),
+        "ministry-maker",
+        dry_run="POST /v1/penalties/dry-run",
+    ),
     Named(
         "POST /v1/surrenders",
         "compliance",
@@ -162,8 +163,15 @@ COMMANDS = (
         dry_run="POST /v1/carry-overs/dry-run",
     ),
     Named("GET /v1/accounts/{number}/carry-overs", "compliance", "carry-overs"),
-    Named("POST /v1/pledges", "encumbrance", "pledge", ("account", "asset", "amount"), "maker"),
-    Named("POST /v1/freezes", "encumbrance", "freeze", ("account",), "maker"),
+    Named(
+        "POST /v1/pledges",
+        "encumbrance",
+        "pledge",
+        ("account", "asset", "amount"),
+        "maker",
+        dry_run="POST /v1/pledges/dry-run",
+    ),
+    Named("POST /v1/freezes", "encumbrance", "freeze", ("account",), "maker", dry_run="POST /v1/freezes/dry-run"),
     Named("POST /v1/encumbrances/{encumbrance}/release", "encumbrance", "release", who="maker"),
     Named("POST /v1/encumbrances/{encumbrance}/realise", "encumbrance", "realise", ("to_account", "amount"), "maker"),
     Named("POST /v1/encumbrances/{encumbrance}/deduct", "encumbrance", "deduct", ("to_account", "amount"), "maker"),
@@ -171,7 +179,14 @@ COMMANDS = (
     Named("GET /v1/accounts/{number}/encumbrances", "encumbrance", "list"),
     Named("GET /v1/notices", "encumbrance", "notices"),
     Named("GET /v1/notices/{number}", "encumbrance", "notice"),
-    Named("POST /v1/cancellations", "ownership", "cancel", ("account", "product", "tonnes"), "maker"),
+    Named(
+        "POST /v1/cancellations",
+        "ownership",
+        "cancel",
+        ("account", "product", "tonnes"),
+        "maker",
+        dry_run="POST /v1/cancellations/dry-run",
+    ),
     Named("GET /v1/certificates/{number}", "ownership", "certificate"),
     Named("GET /v1/accounts/{number}/certificates", "ownership", "certificates"),
     _succession(

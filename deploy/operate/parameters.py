@@ -97,7 +97,7 @@ def _send(  # the options of a command
     with session(who, api, token, within_s=wait_s) as registry:
         answer = registry.post(f"/v1/parameters{'/dry-run' if dry_run else ''}", body, key=key)
     if dry_run and not as_json:
-        _show_foreseen(answer)
+        _show_foreseen(answer["outcome"])
     else:
         show(answer, as_json=as_json)
 

@@ -180,7 +180,7 @@ class Web:
 
     async def file(self, content: bytes, *, charset: str = "", key: str = "", by: str = "ann") -> httpx.Response:
         kind = "text/csv" + (f"; charset={charset}" if charset else "")
-        return await self.post("/v1/account-files", by=by, key=key, content=content, headers={"Content-Type": kind})
+        return await self.post("/v1/accounts/csv", by=by, key=key, content=content, headers={"Content-Type": kind})
 
 
 @pytest.fixture

@@ -34,7 +34,7 @@ async def test_an_application_with_documents_opens_only_after_their_review(web: 
     early = await web.approve(task)
     assert (early.status_code, early.json()["code"]) == (409, "2035")
 
-    done = await web.post(f"/v1/accounts/{number}/document-review", {"documents": HASHES[:2]}, by="bob")
+    done = await web.post(f"/v1/accounts/{number}/documents/review", {"documents": HASHES[:2]}, by="bob")
     assert done.status_code == 200, done.text
     assert done.json()["review"]["reviewer"] == "bob"
     assert done.json()["doubts"] == []
@@ -62,7 +62,7 @@ async def test_a_review_is_refused_for_the_first_reason(web: Any) -> None:
         path = change.get("path", number)
         body = {"documents": change.get("documents", HASHES[:2])}
         who = {"by": change.get("by", "bob"), "roles": change.get("roles", ("checker",))}
-        answer = await web.post(f"/v1/accounts/{path}/document-review", body, **who)
+        answer = await web.post(f"/v1/accounts/{path}/documents/review", body, **who)
         assert (answer.status_code, answer.json().get("code")) == (status, code), change
 
 
@@ -98,18 +98,18 @@ async def test_a_tag_spares_a_read_and_stops_a_decision_on_what_is_no_longer_so(
     await web.approve(task)
     after = await web.get(f"/v1/accounts/{number}", headers={"If-None-Match": tag})
     assert after.status_code == 200
-    wish = {"action": "restrict", "restriction": "out", "reason": "asked"}
-    stale = await web.post(f"/v1/accounts/{number}/state", wish, headers={"If-Match": tag})
+    wish = {"restriction": "out", "reason": "asked"}
+    stale = await web.post(f"/v1/accounts/{number}/restrict", wish, headers={"If-Match": tag})
     assert (stale.status_code, stale.json()["code"]) == (412, "8030")
-    fresh = await web.post(f"/v1/accounts/{number}/state", wish, headers={"If-Match": after.headers["etag"]})
+    fresh = await web.post(f"/v1/accounts/{number}/restrict", wish, headers={"If-Match": after.headers["etag"]})
     assert fresh.status_code == 202, fresh.text
 
 
 async def test_a_restriction_shows_with_its_history(web: Any) -> None:
     task, number = await applied(web)
     await web.approve(task)
-    wish = {"action": "restrict", "restriction": "out", "reason": "Investigation 7"}
-    asked = await web.post(f"/v1/accounts/{number}/state", wish)
+    wish = {"restriction": "out", "reason": "Investigation 7"}
+    asked = await web.post(f"/v1/accounts/{number}/restrict", wish)
     assert (await web.approve(asked.json()["id"])).status_code == 200
     found = (await web.get(f"/v1/accounts/{number}/states")).json()
     assert (found["state"], found["restriction"]) == ("RESTRICTED", "out")
@@ -122,7 +122,7 @@ async def test_people_of_a_subject_see_and_change_their_own_accounts_only(web: A
     (task, ours), (other_task, other) = await applied(web), await applied(web, credit_code=None)
     for one in (task, other_task):
         await web.approve(one)
-    asked = await web.post(f"/v1/accounts/{ours}/operators", {"login": "mia", "right": "maker", "action": "add"})
+    asked = await web.post(f"/v1/accounts/{ours}/operators", {"login": "mia", "right": "maker"})
     assert (await web.approve(asked.json()["id"])).status_code == 200
     mia = {"by": "mia", "roles": ("holder",)}
     listed = (await web.get("/v1/accounts", **mia)).json()["accounts"]
@@ -132,9 +132,24 @@ async def test_people_of_a_subject_see_and_change_their_own_accounts_only(web: A
         assert (await web.get(f"/v1/accounts/{ours}{path}", **mia)).status_code == 200, path
         refused = await web.get(f"/v1/accounts/{other}{path}", **mia)
         assert (refused.status_code, refused.json()["code"]) == (403, "9001"), path
-    wish = {"login": "otto", "right": "checker", "action": "add"}
+    wish = {"login": "otto", "right": "checker"}
     assert (await web.post(f"/v1/accounts/{ours}/operators", wish, **mia)).status_code == 202
     assert (await web.post(f"/v1/accounts/{other}/operators", wish, **mia)).status_code == 403
+
+
+async def test_a_right_is_taken_away_by_its_own_address_whatever_the_login_is_called(web: Any) -> None:
+    task, number = await applied(web)
+    await web.approve(task)
+    login = "mia wu/of line 2"
+    asked = await web.post(f"/v1/accounts/{number}/operators", {"login": login, "right": "maker"})
+    assert (await web.approve(asked.json()["id"])).status_code == 200
+    for name in (login, "mia%20wu%2Fof%20line%202"):
+        taken = await web.post(f"/v1/accounts/{number}/operators/{name}/remove", {"right": "maker"})
+        assert taken.status_code == 202, taken.text
+    assert (await web.approve(taken.json()["id"])).status_code == 200
+    assert (await web.get(f"/v1/accounts/{number}/operators")).json()["operators"] == []
+    again = await web.post(f"/v1/accounts/{number}/operators/{login}/remove", {"right": "maker"})
+    assert (again.status_code, again.json()["code"]) == (404, "2039")
 
 
 CSV = "name,kind,province,credit_code,sector\n汉江热电,E,42,91350100M000100Y43,power\nAn investor,I,31,,\n"
@@ -207,7 +222,7 @@ async def test_a_file_in_another_encoding_is_read_when_it_says_so(web: Any) -> N
     assert answer.status_code == 202, answer.text
     for charset in ("utf-16", "latin-1", "", "x" * 300):
         refused = await web.post(
-            "/v1/account-files", content=CSV.encode(), headers={"Content-Type": f"text/csv; charset={charset}"}
+            "/v1/accounts/csv", content=CSV.encode(), headers={"Content-Type": f"text/csv; charset={charset}"}
         )
         assert (refused.status_code, refused.json()["code"]) == (422, "8001")
 

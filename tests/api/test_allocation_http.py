@@ -28,18 +28,19 @@ async def test_a_plan_goes_from_file_to_totals_and_serials(api: Any) -> None:
     proposed = await upload(api, raw, "product=CEA-2019&plan=first")
     assert proposed.status_code == 202, proposed.text
     plan = proposed.json()["plan_number"]
-    dry = (await read(api, f"/v1/allocations/{plan}/dry-run")).json()
+    dry = (await api.post(f"/v1/allocations/{plan}/dry-run")).json()
     done = (await api.approve(proposed.json()["id"])).json()["outcome"]
-    assert dry == {"number": plan, **done}
+    assert dry == {"dry_run": True, "kind": "allocate_plan", "outcome": done, "number": plan}
     assert (done["tonnes"], done["withheld"]) == (100, 30)
-    assert (await read(api, f"/v1/allocations/{plan}/dry-run")).json()["code"] == "7003"
+    assert (await api.post(f"/v1/allocations/{plan}/dry-run")).json()["code"] == "7003"
+    assert (await api.post("/v1/allocations/99/dry-run")).json()["code"] == "7005"
 
     totals = (await read(api, f"/v1/allocations/{plan}/totals")).json()
     assert [(row["province"], row["tonnes"], row["waiting"]) for row in totals["provinces"]] == [
         ("31", 30, 30), ("42", 70, 0),
     ]  # fmt: skip
     body = {"accounts": [two], "reason": "verified"}
-    released = await api.post(f"/v1/allocations/{plan}/releases", body)
+    released = await api.post(f"/v1/allocations/{plan}/release", body)
     assert released.status_code == 202, released.text
     assert (await api.approve(released.json()["id"])).json()["outcome"] == {"released": 30}
     lines = (await read(api, f"/v1/allocations/{plan}/lines?after=2&limit=1")).json()
@@ -74,7 +75,6 @@ async def test_operators_reconcile_and_everybody_else_is_told_no(api: Any) -> No
         ("/v1/allocations/1", "7005"),
         ("/v1/allocations/1/lines", "7005"),
         ("/v1/allocations/1/totals", "7005"),
-        ("/v1/allocations/1/dry-run", "7005"),
         ("/v1/allocations/0", "8001"),
         ("/v1/allocations/9223372036854775808", "8001"),
         ("/v1/allocations/x", "8001"),
@@ -122,7 +122,7 @@ async def test_no_file_makes_a_fault(api: Any, raw: bytes) -> None:
         "", "product=CEA-2019", "product=%00&plan=p", "product=CEA-2019&plan=%00", "product=CEA-2019&plan=p&follows=0",
         "product=CEA-2019&plan=p&share_percent=x", "product=CEA-2019&plan=p&kind=%F0%9F%92%A9",
         "product=CEA-2019&plan=p&kind=pre", "product=CEA-2019&plan=p&province=%00",
-        "product=CEA-2019&plan=p&decided_by=%00", "product=CEA-2019&plan=p&kind=final&follows=9223372036854775807",
+        "product=CEA-2019&plan=p&decides=%00", "product=CEA-2019&plan=p&kind=final&follows=9223372036854775807",
     ],
 )  # fmt: skip
 async def test_no_frame_makes_a_fault(api: Any, query: str) -> None:
@@ -135,11 +135,11 @@ async def test_no_frame_makes_a_fault(api: Any, query: str) -> None:
 @pytest.mark.parametrize(
     ("path", "body"),
     [
-        ("/v1/allocations/1/releases", {"accounts": ["\x00"], "reason": "r"}),
-        ("/v1/allocations/1/releases", {"accounts": ["x", "x"], "reason": "r"}),
-        ("/v1/allocations/1/releases", {"accounts": [], "reason": "r"}),
-        ("/v1/allocations/1/releases", {"accounts": ["x"], "reason": ""}),
-        ("/v1/allocations/1/releases", {"accounts": [7], "reason": "r"}),
+        ("/v1/allocations/1/release", {"accounts": ["\x00"], "reason": "r"}),
+        ("/v1/allocations/1/release", {"accounts": ["x", "x"], "reason": "r"}),
+        ("/v1/allocations/1/release", {"accounts": [], "reason": "r"}),
+        ("/v1/allocations/1/release", {"accounts": ["x"], "reason": ""}),
+        ("/v1/allocations/1/release", {"accounts": [7], "reason": "r"}),
         ("/v1/allocations", {"product": "CEA-2019", "plan": "p", "lines": [{"account": "x", "tonnes": 10**30}]}),
         ("/v1/allocations", {"product": "CEA-2019", "plan": "p", "lines": [], "follows": 10**30}),
         ("/v1/allocations", {"product": "CEA-2019", "plan": "p", "lines": [], "kind": "\u202e"}),

@@ -22,6 +22,7 @@ WRITES: dict[str, tuple[tuple[str, ...], dict[str, Any]]] = {
     "/v1/emissions": (UP, {"year": 2020, "lines": [{"account": "E42-00001001-60", "tonnes": 5, "reason": "r"}]}),
     "/v1/compliance-years": (("maker",), {**RULES, "offset_basis_points": 1, "reversal_days": 1, "authority": True}),
     "/v1/penalties": (("maker",), {"account": "E42-00001001-60", "year": 2020, "reason": "r"}),
+    "/v1/penalties/dry-run": (("maker",), {"account": "E42-00001001-60", "year": 2020, "reason": "r"}),
     "/v1/surrenders": (("maker",), {"account": "E42-00001001-60", "product": "CEA-2019", "tonnes": 5, "year": 2020}),
     "/v1/surrenders/dry-run": (
         ("maker",),
@@ -131,7 +132,7 @@ async def test_a_year_from_its_rules_to_a_reversal(api: Any) -> None:
     done = (await api.post(f"/v1/tasks/{applied['id']}/approve", by="down", roles=DOWN)).json()
     assert (dry["outcome"], dry["obligation"]["state"]) == (done["outcome"], "MET")
 
-    shown = (await api.get(f"/v1/obligations/{firm}/2020")).json()
+    shown = (await api.get(f"/v1/accounts/{firm}/obligations/2020")).json()
     assert (shown["state"], shown["days_left"], shown["shortage"], shown["warning"]) == ("MET", 169, 0, None)
     assert dry["obligation"] == {name: shown[name] for name in dry["obligation"]}
     back = await api.post(f"/v1/surrenders/{applied['hold']}/reverse", {"reason": "wrong year"})
@@ -145,7 +146,7 @@ async def test_a_year_from_its_rules_to_a_reversal(api: Any) -> None:
 async def test_every_read_answers_whoever_asks_for_whatever(api: Any) -> None:
     firm = await api.account("Firm")
     reads = [
-        f"/v1/obligations/{firm}", f"/v1/obligations/{firm}/2020", f"/v1/obligations/{firm}/2020/history",
+        f"/v1/accounts/{firm}/obligations", f"/v1/accounts/{firm}/obligations/2020", f"/v1/accounts/{firm}/obligations/2020/history",
         f"/v1/accounts/{firm}/emissions", f"/v1/accounts/{firm}/surrenders", f"/v1/accounts/{firm}/offset-lots",
         f"/v1/accounts/{firm}/carry-overs", "/v1/compliance-years", "/v1/compliance-years/2020", "/v1/carry-over-rules",
     ]  # fmt: skip
@@ -155,5 +156,5 @@ async def test_every_read_answers_whoever_asks_for_whatever(api: Any) -> None:
     queries = ("after=x", "after=-1", f"after={10**30}", "after=2020-", f"after={NOBODY}", "limit=0", "limit=1001")
     for path, query in itertools.product(reads, queries):
         assert (await api.get(f"{path}?{query}")).status_code in {200, 422}, (path, query)
-    for path in (f"/v1/surrenders/{NOBODY}", f"/v1/offset-lots/{NOBODY}", "/v1/obligations/E42-00009999-00/2020"):
+    for path in (f"/v1/surrenders/{NOBODY}", f"/v1/offset-lots/{NOBODY}", "/v1/accounts/E42-00009999-00/obligations/2020"):
         assert (await api.get(path)).status_code in {404, 422}, path

@@ -97,12 +97,42 @@ async def test_a_merger_is_foreseen_without_a_key_and_decided_by_the_authority(a
     body = {"kind": "merger", "account": firm, "into_account": into, "document": "M-1", "parts": None}
     roles = {"headers": {"Authorization": f"Bearer {api.token('ann', 'maker')}"}}
     foreseen = await api.http.post("/v1/successions/dry-run", json=body, **roles)
-    assert (foreseen.status_code, len(foreseen.json()["movements"])) == (200, 1), foreseen.text
+    assert (foreseen.status_code, len(foreseen.json()["outcome"]["movements"])) == (200, 1), foreseen.text
     asked = await api.post("/v1/successions", body)
-    assert asked.json()["plan"]["movements"] == foreseen.json()["movements"]
+    assert asked.json()["plan"]["movements"] == foreseen.json()["outcome"]["movements"]
     for person in ("cai", "dan"):
         decided = await api.post(f"/v1/tasks/{asked.json()['id']}/approve", by=person, roles=("authority_checker",))
         assert decided.status_code == 200, decided.text
     number = decided.json()["outcome"]["succession"]["number"]
     assert (await api.get(f"/v1/successions/{number}")).json()["closed"] is True
     assert (await api.get("/v1/successions/SUC-00000009")).json()["code"] == "3024"
+
+
+@pytest.mark.parametrize(
+    ("path", "more"),
+    [
+        ("/v1/pledges", {"asset": "CEA-2019", "amount": 40, "creditor": "A bank", "document": "P-1"}),
+        ("/v1/pledges", {"asset": "CEA-2019", "amount": 4_000, "creditor": "A bank", "document": "P-1"}),
+        ("/v1/freezes", {"asset": "CEA-2019", "amount": 4_000, "court": "A court", "document": "F-1"}),
+        ("/v1/freezes", {"everything": "out", "court": "A court", "document": "F-1"}),
+        ("/v1/cancellations", {"product": "CEA-2019", "tonnes": 5, "beneficiary": "Marathon", "reason": "Event"}),
+        ("/v1/cancellations", {"product": "CEA-2019", "tonnes": 0, "beneficiary": "Marathon", "reason": "Event"}),
+    ],
+)
+async def test_a_dry_run_says_what_the_real_run_then_does_and_leaves_nothing(
+    api: Any, path: str, more: dict[str, Any]
+) -> None:
+    (firm,) = await funded(api, 1)
+    body = {"account": firm, **more}
+    before = (await api.get(f"/v1/accounts/{firm}/holdings")).json()
+    foreseen = await api.post(f"{path}/dry-run", body)
+    assert (await api.get(f"/v1/accounts/{firm}/holdings")).json() == before
+    proposed = await api.post(path, body)
+    if proposed.status_code != 202:
+        told = (foreseen.status_code, foreseen.json()["code"], foreseen.json().get("detail"))
+        assert told == (proposed.status_code, proposed.json()["code"], proposed.json().get("detail"))
+        return
+    outcome = (await api.approve(proposed.json()["id"])).json()["outcome"]
+    assert foreseen.json()["outcome"] == outcome
+    after = (await api.get(f"/v1/accounts/{firm}/holdings")).json()["holdings"]
+    assert foreseen.json()["holdings"] == [one for one in after if one["amount"]]

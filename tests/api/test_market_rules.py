@@ -24,7 +24,7 @@ async def try_out(api: Any, asked: Any) -> Any:
 
 
 async def test_a_change_is_tried_out_proposed_decided_and_shown(api: Any) -> None:
-    tried = (await try_out(api, body(TICK, CLOSED))).json()
+    tried = (await try_out(api, body(TICK, CLOSED))).json()["outcome"]
     before = (await api.get("/v1/market-rules/2021-07-20")).json()
 
     proposed = await api.post("/v1/parameters", body(TICK, CLOSED), by="ann")

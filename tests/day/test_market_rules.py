@@ -45,7 +45,7 @@ def decide(market: Any, *changes: dict[str, Any]) -> None:
 def foresee(market: Any, *changes: dict[str, Any]) -> dict[str, Any]:
     answer = market.read(lambda c: foresight.dry_run(c, ANN, body(*changes)))
     assert isinstance(answer, Answer), answer
-    return dict(answer.body)
+    return dict(answer.body["outcome"])
 
 
 def trading(market: Any) -> tuple[str, str]:

@@ -18,8 +18,8 @@ from deploy.operate.names import COMMANDS, GROUPS, Named
 
 VERBS = {  # what a command that changes something may be called, alone or before what it changes
     "add", "approve", "beat", "book", "cancel", "carry", "close", "deduct", "freeze", "inherit", "limit", "merge",
-    "move", "offset", "open", "operator", "penalise", "pledge", "propose", "realise", "reject", "release", "remove",
-    "restrict", "resume", "reverse", "review", "run", "split", "surrender", "suspend",
+    "move", "offset", "open", "penalise", "pledge", "propose", "realise", "reject", "release", "remove",
+    "restrict", "resume", "reverse", "review", "run", "split", "surrender", "suspend", "try",
     "unrestrict", "upload", "withdraw",
 }  # fmt: skip
 called = pytest.mark.parametrize("named", COMMANDS, ids=lambda one: f"{one.group} {one.name}")

@@ -47,7 +47,7 @@ class Notary:
         if isinstance(foreseen, Refused) or isinstance(proposed, Refused):
             assert foreseen == proposed, "the dry run says what the real run says"
         else:
-            assert {"kind": kind, **proposed.body["plan"]} == dict(foreseen.body)
+            assert (foreseen.body["kind"], foreseen.body["outcome"]) == (kind, proposed.body["plan"])
         return proposed
 
     def approve(self, connection: Connection, proposed: Answer | Refused, by: Caller | None = None) -> Answer | Refused:

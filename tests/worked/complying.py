@@ -33,11 +33,11 @@ def emissions_become_obligations(year: Year, a: Subject, b: Subject, c: Subject)
         ("OPEN", 360_000, 0, 0, 360_000),
         ("OPEN", 610_000, 0, 0, 610_000),
     ]
-    shown = year.get(f"/v1/obligations/{c.number}/2020")
+    shown = year.get(f"/v1/accounts/{c.number}/obligations/2020")
     # C holds 599,000 t: 11,000 t too few. From 15 October to 31 December there are 77 days.
     assert (shown["days_left"], shown["usable"], shown["shortage"]) == (77, 599_000, 11_000)
     # 5 % of 780,000 t
-    assert year.get(f"/v1/obligations/{a.number}/2020")["offset_left"] == 39_000
+    assert year.get(f"/v1/accounts/{a.number}/obligations/2020")["offset_left"] == 39_000
 
 
 def surrender(year: Year, by: Subject, tonnes: int, authority: Person) -> str:
@@ -102,7 +102,7 @@ def five_percent_are_offset(year: Year, a: Subject) -> None:
     foreseen = year.foresee("/v1/offsets", wish, a.holder).json()
     done = year.done("/v1/offsets", wish, a.holder, HUBEI_CHECKER)
     year.settle()
-    shown = year.get(f"/v1/obligations/{a.number}/2020")
+    shown = year.get(f"/v1/accounts/{a.number}/obligations/2020")
     assert foreseen["outcome"] == done
     assert foreseen["obligation"] == {name: shown[name] for name in foreseen["obligation"]}
     assert year.obligation(a) == ("PART", 780_000, 700_000, 39_000, 780_000 - 700_000 - 39_000)
@@ -115,7 +115,7 @@ def five_percent_are_offset(year: Year, a: Subject) -> None:
 
 def an_empty_account_is_closed(year: Year, p: Subject) -> None:
     """P has neither units nor cash any more; the exchange hears of it before the account is closed."""
-    done = year.done(f"/v1/accounts/{p.number}/state", {"action": "close", "reason": "All is done"}, p.holder, CHECKER)
+    done = year.done(f"/v1/accounts/{p.number}/close", {"reason": "All is done"}, p.holder, CHECKER)
     assert done["now"]["state"] == "CLOSURE_PENDING"
     assert p.number not in year.floor.restricted
     year.settle()
@@ -166,7 +166,7 @@ def b_merges_into_a(year: Year, a: Subject, b: Subject) -> None:
     assert year.refused(f"/v1/tasks/{asked['id']}/approve", {}, HUBEI_CHECKER)[0] == "9009"  # another one is needed
     done = year.approve(asked, HUBEI_SECOND)["succession"]
     moved = [(one["asset"], one["bucket"], one["amount"]) for one in done["movements"]]
-    assert moved == [(one["asset"], one["bucket"], one["amount"]) for one in foreseen["movements"]]
+    assert moved == [(one["asset"], one["bucket"], one["amount"]) for one in foreseen["outcome"]["movements"]]
     assert moved == [(PRODUCT, "available", 80_000), (PRODUCT, "pledged", 20_000), ("CNY", "available", 25_000_000)]
     assert done["encumbrances"] == [{"number": PLEDGE, "to_account": a.number}]
     assert (year.held(b), year.fen(a)) == ({}, 484_850_000 + 25_000_000)

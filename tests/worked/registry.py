@@ -126,7 +126,7 @@ class Year:
 
     def obligation(self, subject: Subject, year: int = 2020) -> tuple[str, int, int, int, int]:
         """Return state, tonnes due, surrendered, offset and missing."""
-        found = self.get(f"/v1/obligations/{subject.number}/{year}")
+        found = self.get(f"/v1/accounts/{subject.number}/obligations/{year}")
         return found["state"], found["due"], found["surrendered"], found["offset"], found["missing"]
 
     def statement(self, subject: Subject, day: str, form: str, by: Person | None = None) -> httpx.Response:

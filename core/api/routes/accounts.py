@@ -99,7 +99,7 @@ REVIEW = Command(documents.review)
 async def open_account(call: ByMaker, body: OpenAccountWithDocuments) -> Response:
     """Apply for an account; a second person opens it.
 
-    With ``documents``, a reviewer confirms their list first (/v1/accounts/{number}/document-review).
+    With ``documents``, a reviewer confirms their list first (/v1/accounts/{number}/documents/review).
     """
     return await call.put(OPEN_ACCOUNT, _plain(body))
 
@@ -127,9 +127,7 @@ FILE_BODY = csv_body.described(
 )
 
 
-@router.post(
-    "/v1/account-files", status_code=202, response_model=views.Task, tags=["accounts"], openapi_extra=FILE_BODY
-)
+@router.post("/v1/accounts/csv", status_code=202, response_model=views.Task, tags=["accounts"], openapi_extra=FILE_BODY)
 async def open_account_file(call: ByMaker, request: Request) -> Response:
     """Apply for up to 60,000 accounts with one CSV file: all or none; every wrong line is named, with its column.
 
@@ -175,7 +173,7 @@ async def show_documents(call: ByAnyone, number: Number, if_none_match: etag.IfN
     return await etag.read(call, lambda c: documents.show(c, call.caller, number), if_none_match)
 
 
-@router.post("/v1/accounts/{number}/document-review", response_model=Documents, tags=["accounts"])
+@router.post("/v1/accounts/{number}/documents/review", response_model=Documents, tags=["accounts"])
 async def review_documents(call: ByChecker, number: Number, body: ReviewDocuments) -> Response:
     """Confirm, as another person than the proposer, that every document of the list is there and right."""
     return await call.put(REVIEW, body.plain(), account=number)

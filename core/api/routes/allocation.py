@@ -6,13 +6,14 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
+from fastapi import Body as Payload
 from pydantic import BaseModel, Field
 from starlette.responses import Response
 
 from core.allocation import plans, releases
 from core.allocation import service as allocation
 from core.api import csv_body, views
-from core.api.bodies import EMITTER, Body, Text
+from core.api.bodies import EMITTER, Body, Nothing, Text
 from core.api.calls import AfterNumber, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute
 from core.api.commands import Command
 
@@ -29,7 +30,7 @@ KIND = (
 )
 FOLLOWS = "number of the plan that a final, adjust or take_back plan changes"
 PROVINCE = "two digits: all accounts are firms that this province answers for"
-DECIDED_BY = "checker, or authority_checker: the province's own; only for a plan of one province"
+DECIDES = "checker, or authority_checker: the province's own; only for a plan of one province"
 
 
 class PlanLine(Body):
@@ -50,7 +51,7 @@ class Allocate(Body):
     share_percent: int | None = Field(None, examples=[None], description="1 to 100, of a pre plan")
     follows: int | None = Field(None, examples=[None], description=FOLLOWS)
     province: Text | None = Field(None, examples=["42"], description=PROVINCE)
-    decided_by: Text | None = Field(None, examples=["checker"], description=DECIDED_BY)
+    decides: Text | None = Field(None, examples=["checker"], description=DECIDES)
 
 
 class Release(Body):
@@ -96,14 +97,6 @@ class Totals(BaseModel):
     total: dict[str, int]
 
 
-class DryRun(BaseModel, extra="allow"):
-    """What carrying the plan out would do now; figures that are nought are left out."""
-
-    number: int
-    serials: str | None
-    tonnes: int
-
-
 class Deductions(BaseModel):
     """What next allocations are less by, and how it was worked off; ``next`` goes into ``after``."""
 
@@ -139,7 +132,7 @@ async def allocate_csv(  # noqa: PLR0913  # all by name: what the JSON body says
     share_percent: Annotated[int | None, Query(ge=1, le=100)] = None,
     follows: Annotated[int | None, Query(ge=1, le=2**63 - 1, description=FOLLOWS)] = None,
     province: Annotated[str | None, Query(max_length=100, description=PROVINCE)] = None,
-    decided_by: Annotated[str | None, Query(max_length=100, description=DECIDED_BY)] = None,
+    decides: Annotated[str | None, Query(max_length=100, description=DECIDES)] = None,
 ) -> Response:
     """Propose a plan of up to 60,000 lines as a CSV file; every wrong row is named by its line in the file."""
     said = {
@@ -150,7 +143,7 @@ async def allocate_csv(  # noqa: PLR0913  # all by name: what the JSON body says
         "share_percent": share_percent,
         "follows": follows,
         "province": province,
-        "decided_by": decided_by,
+        "decides": decides,
     }
     return await call.put(ALLOCATE, {name: value for name, value in said.items() if value is not None})
 
@@ -179,13 +172,13 @@ async def plan_totals(call: ByAnyone, plan: PlanNumber) -> Response:
     return await call.read(lambda connection: plans.totals(connection, call.caller, plan))
 
 
-@router.get("/v1/allocations/{plan}/dry-run", response_model=DryRun, tags=["allocation"])
-async def dry_run(call: ByAnyone, plan: PlanNumber) -> Response:
+@router.post("/v1/allocations/{plan}/dry-run", response_model=views.DryRun, tags=["allocation"])
+async def dry_run(call: ByAnyone, plan: PlanNumber, _body: Annotated[Nothing | None, Payload()] = None) -> Response:
     """Show what approving a proposed plan would do now: the figures that the real run books, or why it is refused."""
     return await call.read(lambda connection: allocation.dry_run(connection, call.caller, plan))
 
 
-@router.post("/v1/allocations/{plan}/releases", status_code=202, response_model=views.Task, tags=["allocation"])
+@router.post("/v1/allocations/{plan}/release", status_code=202, response_model=views.Task, tags=["allocation"])
 async def release(call: ByMaker, plan: PlanNumber, body: Release) -> Response:
     """Propose to hand out what the plan keeps back for these accounts."""
     return await call.put(RELEASE, body.plain(), plan=str(plan))

@@ -61,14 +61,6 @@ class CarryOvers(BaseModel):
     next: str | None
 
 
-class DryRun(BaseModel, extra="allow"):
-    """What the real run would come to now, or its refusal."""
-
-    dry_run: bool
-    kind: str
-    outcome: dict[str, Any]
-
-
 @router.post("/v1/carry-over-rules", status_code=202, response_model=views.Task, tags=["compliance"])
 async def lay_down(call: ByMaker, body: Rule) -> Response:
     """Propose a rule set of carry-over, a first or a changed one."""
@@ -87,7 +79,7 @@ async def apply(call: ByProposer, body: CarryOver) -> Response:
     return await call.put(CARRY_OVER, body.plain())
 
 
-@router.post("/v1/carry-overs/dry-run", response_model=DryRun, tags=["compliance"])
+@router.post("/v1/carry-overs/dry-run", response_model=views.DryRun, tags=["compliance"])
 async def dry_run(call: ToForesee, body: CarryOver) -> Response:
     """Show what a carry-over would come to: the same code on the same data, undone."""
     return await call.foresee(partial(carryover.dry_run, caller=call.caller, body=body.plain()))

@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from core.api import csv_body, views
 from core.api.bodies import EMITTER, Body, Day, Text
-from core.api.calls import After, AfterNumber, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute
+from core.api.calls import After, AfterNumber, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.emissions import service as emissions
 from core.emissions.obligations import service as obligations
@@ -195,20 +195,20 @@ async def year_obligations(
     return await call.read(found)
 
 
-@router.get("/v1/obligations/{number}", response_model=AccountObligations, tags=["compliance"])
+@router.get("/v1/accounts/{number}/obligations", response_model=AccountObligations, tags=["compliance"])
 async def account_obligations(call: ByAnyone, number: Number, after: AfterNumber = 0, limit: Limit = 100) -> Response:
     """Show how an account stands over the years."""
     found = partial(obligations.list_account, caller=call.caller, number=number, after=after, limit=limit)
     return await call.read(found)
 
 
-@router.get("/v1/obligations/{number}/{year}", response_model=Obligation, tags=["compliance"])
+@router.get("/v1/accounts/{number}/obligations/{year}", response_model=Obligation, tags=["compliance"])
 async def obligation(call: ByAnyone, number: Number, year: Year) -> Response:
     """Show an obligation: what is missing, the days left, whether the account holds enough, what happened so far."""
     return await call.read(lambda connection: obligations.show(connection, call.caller, number, year))
 
 
-@router.get("/v1/obligations/{number}/{year}/history", response_model=History, tags=["compliance"])
+@router.get("/v1/accounts/{number}/obligations/{year}/history", response_model=History, tags=["compliance"])
 async def obligation_history(
     call: ByAnyone, number: Number, year: Year, after: AfterNumber = 0, limit: Limit = 100
 ) -> Response:
@@ -221,3 +221,9 @@ async def obligation_history(
 async def penalise(call: ByProposer, body: Penalty) -> Response:
     """Propose a penalty for an obligation that is short; what is missing comes off the next allocation."""
     return await call.put(PENALISE, body.plain())
+
+
+@router.post("/v1/penalties/dry-run", response_model=views.DryRun, tags=["compliance"])
+async def foresee_penalty(call: ToForesee, body: Penalty) -> Response:
+    """Show what a penalty would come to: the same code on the same data, undone."""
+    return await call.foresee(partial(penalty.dry_run, caller=call.caller, body=body.plain()))

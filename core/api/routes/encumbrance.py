@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from core.api import views
 from core.api.bodies import EMITTER, INSTITUTION, Amount, Body, Day, Text
-from core.api.calls import After, AfterNumber, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute
+from core.api.calls import After, AfterNumber, ByAnyone, ByMaker, ByProposer, Limit, Number, StrictRoute, ToForesee
 from core.api.commands import Command
 from core.encumbrance import endings, notices, reading, service
 
@@ -152,10 +152,22 @@ async def pledge(call: ByProposer, body: Pledge) -> Response:
     return await call.put(PLEDGE, body.plain())
 
 
+@router.post("/v1/pledges/dry-run", response_model=views.DryRun, tags=["encumbrances"])
+async def foresee_pledge(call: ToForesee, body: Pledge) -> Response:
+    """Show what a pledge would come to: the same code on the same data, undone."""
+    return await call.foresee(lambda connection: service.try_pledge(connection, call.caller, body.plain()))
+
+
 @router.post("/v1/freezes", status_code=202, response_model=views.Task, tags=["encumbrances"])
 async def freeze(call: ByMaker, body: Freeze) -> Response:
     """Carry out a court's freeze; what is there is held at once, what is not waits by rank."""
     return await call.put(FREEZE, body.plain())
+
+
+@router.post("/v1/freezes/dry-run", response_model=views.DryRun, tags=["encumbrances"])
+async def foresee_freeze(call: ToForesee, body: Freeze) -> Response:
+    """Show what a freeze would come to: the same code on the same data, undone."""
+    return await call.foresee(lambda connection: service.try_freeze(connection, call.caller, body.plain()))
 
 
 @router.post(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import APIRouter, Body, Path
@@ -67,14 +67,6 @@ class Lots(BaseModel):
     next: str | None
 
 
-class DryRun(BaseModel, extra="allow"):
-    """What the real run would come to now, given that the offset registry cancels what it has frozen."""
-
-    dry_run: bool
-    kind: str
-    outcome: dict[str, Any]
-
-
 @router.post("/v1/offset-lots", status_code=202, response_model=Lot, tags=["compliance"])
 async def freeze(call: ByProposer, body: Units) -> Response:
     """Have the offset registry freeze units for an account; the lot can be used once it is SYNCED."""
@@ -105,7 +97,7 @@ async def apply(call: ByProposer, body: Offset) -> Response:
     return await call.put(OFFSET, body.plain())
 
 
-@router.post("/v1/offsets/dry-run", response_model=DryRun, tags=["compliance"])
+@router.post("/v1/offsets/dry-run", response_model=views.DryRun, tags=["compliance"])
 async def dry_run(call: ToForesee, body: Offset) -> Response:
-    """Show what an offset would come to: the same code on the same data, undone."""
+    """Show what an offset would come to, given that the offset registry cancels what it has frozen."""
     return await call.foresee(partial(link.dry_run, caller=call.caller, body=body.plain()))

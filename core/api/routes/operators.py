@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field
 from sqlalchemy import Connection
 from starlette.responses import Response
@@ -20,12 +20,16 @@ from core.refusals import Answer, Refused
 router = APIRouter(route_class=StrictRoute)
 
 
-class ChangeOperator(bodies.Body):
-    """A right to be given to a login, or to be taken away."""
+class RemoveOperator(bodies.Body):
+    """A right to be taken away."""
+
+    right: bodies.Text = Field(examples=["maker"], description="view, maker or checker")
+
+
+class AddOperator(RemoveOperator):
+    """A right to be given to a login."""
 
     login: bodies.Text = Field(examples=["wang.fang"], description="the name in the person's token")
-    right: bodies.Text = Field(examples=["maker"], description="view, maker or checker")
-    action: bodies.Text = Field(examples=["add"], description="add or remove")
 
 
 class Operator(BaseModel):
@@ -68,18 +72,30 @@ def _now(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Ans
 CHANGE_OPERATOR = Command(etag.guarded(operators.propose, _now))
 
 
-@router.post(
-    "/v1/accounts/{number}/operators",
-    status_code=202,
-    response_model=views.Task,
-    responses=etag.CHANGED,
-    tags=["accounts"],
-)
-async def change_operator(
-    call: ByProposer, number: Number, body: ChangeOperator, if_match: etag.IfMatch = None
+PROPOSAL: dict[str, Any] = {
+    "status_code": 202,
+    "response_model": views.Task,
+    "responses": etag.CHANGED,
+    "tags": ["accounts"],
+}
+Login = Annotated[
+    str, Path(pattern="^[^\\x00]{1,100}$", examples=["wang.fang"], description="as in the person's token")
+]
+
+
+@router.post("/v1/accounts/{number}/operators", **PROPOSAL)
+async def add_operator(call: ByProposer, number: Number, body: AddOperator, if_match: etag.IfMatch = None) -> Response:
+    """Propose to give somebody a right for an account; a second person decides."""
+    return await call.put(CHANGE_OPERATOR, body.plain(), account=number, action="add", **etag.named(if_match))
+
+
+@router.post("/v1/accounts/{number}/operators/{login:path}/remove", **PROPOSAL)
+async def remove_operator(
+    call: ByProposer, number: Number, login: Login, body: RemoveOperator, if_match: etag.IfMatch = None
 ) -> Response:
-    """Propose to give somebody a right for an account, or to take it away; a second person decides."""
-    return await call.put(CHANGE_OPERATOR, body.plain(), account=number, **etag.named(if_match))
+    """Propose to take a right for an account away from somebody; a second person decides."""
+    named = {"account": number, "login": login, "action": "remove", **etag.named(if_match)}
+    return await call.put(CHANGE_OPERATOR, body.plain(), **named)
 
 
 @router.get("/v1/accounts/{number}/operators", response_model=Operators, responses=etag.NOT_MODIFIED, tags=["accounts"])

@@ -81,16 +81,6 @@ class Certificates(BaseModel):
     next: str | None
 
 
-class Foreseen(BaseModel):
-    """What a succession would do if it were decided now."""
-
-    kind: str
-    movements: list[dict[str, Any]]
-    encumbrances: list[dict[str, Any]]
-    closes: bool
-    left: list[dict[str, Any]]
-
-
 class Succession(BaseModel):
     """A succession that was carried out."""
 
@@ -108,6 +98,12 @@ class Succession(BaseModel):
 async def cancel(call: ByProposer, body: Cancel) -> Response:
     """Give units up for good; they are held at once, and gone with a certificate on approval."""
     return await call.put(CANCEL, body.plain())
+
+
+@router.post("/v1/cancellations/dry-run", response_model=views.DryRun, tags=["ownership"])
+async def foresee_cancellation(call: ToForesee, body: Cancel) -> Response:
+    """Show what giving units up would come to; the certificate is that of the dry run, and nothing is kept."""
+    return await call.foresee(lambda connection: cancellations.dry_run(connection, call.caller, body.plain()))
 
 
 @router.get("/v1/certificates/{number}", response_model=Certificate, tags=["public"])
@@ -130,7 +126,7 @@ async def succeed(call: ByProposer, body: Succeed) -> Response:
     return await call.put(SUCCEED, body.plain())
 
 
-@router.post("/v1/successions/dry-run", response_model=Foreseen, tags=["ownership"])
+@router.post("/v1/successions/dry-run", response_model=views.DryRun, tags=["ownership"])
 async def foresee(call: ToForesee, body: Succeed) -> Response:
     """Show what the same body would do if it were proposed and approved now; nothing is kept."""
     return await call.foresee(lambda connection: successions.try_out(connection, call.caller, body.plain()))

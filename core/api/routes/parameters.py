@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
@@ -124,6 +124,14 @@ class Foreseen(BaseModel):
     trades: dict[str, Any] | None
 
 
+class DryRun(BaseModel):
+    """What the same changes would do; nothing is kept."""
+
+    dry_run: Literal[True]
+    kind: str
+    outcome: Foreseen
+
+
 @router.get("/v1/parameters", response_model=Parameters, tags=["market rules"])
 async def list_parameters(
     call: ByAnyone,
@@ -153,7 +161,7 @@ async def set_parameters(call: ByMaker, body: Changes) -> Response:
     return await call.put(SET, body.plain())
 
 
-@router.post("/v1/parameters/dry-run", response_model=Foreseen, tags=["market rules"])
+@router.post("/v1/parameters/dry-run", response_model=DryRun, tags=["market rules"])
 async def dry_run(call: ToForesee, body: Changes) -> Response:
     """Show what the same changes would do: days, limits, products, and which of the last trades they would refuse."""
     return await call.read(partial(_dry_run, caller=call.caller, body=body.plain()))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import Any
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -27,14 +26,6 @@ class Reverse(Body):
     """Why a surrender is taken back."""
 
     reason: Text = Field(examples=["Handed in for the wrong year"])
-
-
-class DryRun(BaseModel, extra="allow"):
-    """What the real run would come to now, or its refusal."""
-
-    dry_run: bool
-    kind: str
-    outcome: dict[str, Any]
 
 
 class Surrender(BaseModel):
@@ -69,7 +60,7 @@ async def apply(call: ByProposer, body: bodies.Surrender) -> Response:
     return await call.put(SURRENDER, body.plain())
 
 
-@router.post("/v1/surrenders/dry-run", response_model=DryRun, tags=["compliance"])
+@router.post("/v1/surrenders/dry-run", response_model=views.DryRun, tags=["compliance"])
 async def dry_run(call: ToForesee, body: bodies.Surrender) -> Response:
     """Show what a surrender would come to: the same code on the same data, undone."""
     return await call.foresee(partial(surrenders.dry_run, caller=call.caller, body=body.plain()))

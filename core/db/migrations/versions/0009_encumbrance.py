@@ -54,6 +54,10 @@ COMMENT ON COLUMN encumbrance.released IS 'Given free again by document or by th
 COMMENT ON COLUMN encumbrance.taken IS 'Realised or deducted: changed hands. What is left waits for units that come.';
 CREATE INDEX encumbrance_by_account ON encumbrance (account, number);
 CREATE INDEX encumbrance_in_force ON encumbrance (account, asset) WHERE state IN ('WAITING', 'ACTIVE', 'PART');
+CREATE INDEX encumbrance_claiming ON encumbrance (account, asset)
+    WHERE kind = 'FREEZE' AND state IN ('PROPOSED', 'WAITING', 'ACTIVE', 'PART')
+      AND (everything IS NOT NULL OR held + released + taken < amount);
+COMMENT ON INDEX encumbrance_claiming IS 'Freezes that wait: what they claim is not free. Asked by every transfer.';
 CREATE UNIQUE INDEX encumbrance_document_once ON encumbrance (origin, creditor, document, coalesce(asset, ''))
     WHERE state <> 'REJECTED';
 COMMENT ON INDEX encumbrance_document_once IS 'One document encumbers an asset of an account once.';
