@@ -64,14 +64,14 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
     payload: Mapping[str, Any],
     subject: str,
     accounts: Sequence[str] = (),
-    decided_by: str = CHECKER,
+    decides: str = CHECKER,
     reviews: int = 1,
     not_before: datetime | None = None,
     valid_days: int = VALID_DAYS,
 ) -> Answer:
     """Keep a proposal that the calling service has checked; the answer is the task, not yet done.
 
-    ``accounts`` are those concerned, the one acted for first. ``decided_by`` is CHECKER, AUTHORITY_CHECKER (of the
+    ``accounts`` are those concerned, the one acted for first. ``decides`` is CHECKER, AUTHORITY_CHECKER (of the
     province of all accounts, or of the ministry), EITHER of them, or HOLDER (a checker of the first account, or the
     registry's). Approved before ``not_before``, the task waits as DELAYED and is carried out when it is due. What is
     not decided within ``valid_days`` working days expires.
@@ -85,7 +85,7 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
         caller.name,
         now,
         accounts=tuple(accounts),
-        decides=decided_by,
+        decides=decides,
         reviews=reviews,
         not_before=not_before,
         expires_at=expiry_of(now, clock.calendar(connection).is_trading_day, days=valid_days),

@@ -64,7 +64,7 @@ def propose_move(connection: Connection, caller: Caller, body: Mapping[str, Any]
         payload=payload,
         subject=move.account,
         accounts=[move.account],
-        decided_by=AUTHORITY_CHECKER,
+        decides=AUTHORITY_CHECKER,
     )
 
 

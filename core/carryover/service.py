@@ -117,7 +117,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         },
         subject=application.account,
         accounts=[application.account],
-        decided_by=AUTHORITY_CHECKER,
+        decides=AUTHORITY_CHECKER,
     )
     store.name_task(connection, number, str(proposed.body["id"]))
     return proposed

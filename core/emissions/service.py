@@ -44,7 +44,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload={"year": upload.year, "lines": lines, "province": caller.province},
         subject=f"emissions {upload.year}",
         accounts=accounts_of(upload),
-        decided_by=AUTHORITY_CHECKER,
+        decides=AUTHORITY_CHECKER,
     )
 
 

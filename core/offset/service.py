@@ -127,7 +127,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload={"account": account, "year": year, "application": number, "tonnes": tonnes, "lots": named},
         subject=account,
         accounts=[account],
-        decided_by=AUTHORITY_CHECKER,
+        decides=AUTHORITY_CHECKER,
     )
     store.name_task(connection, number, str(proposed.body["id"]))
     return proposed

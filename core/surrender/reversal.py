@@ -47,7 +47,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload={"surrender": found.id, "reason": reason, **facts},
         subject=found.account,
         accounts=[found.account],
-        decided_by=AUTHORITY_CHECKER if found.authority else EITHER,
+        decides=AUTHORITY_CHECKER if found.authority else EITHER,
     )
 
 

@@ -88,7 +88,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload=payload,
         subject=application.account,
         accounts=[application.account],
-        decided_by=AUTHORITY_CHECKER if authority else EITHER,
+        decides=AUTHORITY_CHECKER if authority else EITHER,
     )
     kept = Surrender(
         id=number,

@@ -38,7 +38,7 @@ def propose(
         payload=wanted | {"trusted": leave.trusted},
         subject=giver,
         accounts=[giver, taker],
-        decided_by=HOLDER,
+        decides=HOLDER,
         not_before=leave.not_before,
         valid_days=VALID_DAYS,
     )

@@ -68,7 +68,7 @@ def propose_addition(connection: Connection, caller: Caller, body: Mapping[str, 
         payload={"account": account, "trusted": trusted},
         subject=account,
         accounts=[account, trusted],
-        decided_by=HOLDER,
+        decides=HOLDER,
     )
 
 
@@ -106,7 +106,7 @@ def propose_control(connection: Connection, caller: Caller, body: Mapping[str, A
         payload={"account": account, **wanted.body},
         subject=account,
         accounts=[account],
-        decided_by=HOLDER,
+        decides=HOLDER,
     )
 
 

@@ -205,7 +205,7 @@ def test_an_authority_decides_for_its_own_firms_only(office: Any) -> None:
     own, other = office.account(province="42"), office.account(province="31")
     ministry = Caller("min", frozenset({"authority_checker"}))
     hubei = Caller("hub", frozenset({"authority_checker"}), "42")
-    how = {"decided_by": "authority_checker"}
+    how = {"decides": "authority_checker"}
 
     assert reason_of(office.approve(office.note(accounts=[other], **how), hubei)) == Reason.NOT_PERMITTED
     assert reason_of(office.approve(office.note(accounts=[own, other], **how), hubei)) == Reason.NOT_PERMITTED
@@ -252,7 +252,7 @@ def test_somebody_of_a_subject_sees_his_own_and_his_accounts_tasks(office: Any) 
 def test_a_checker_of_the_account_decides_what_is_its_holders_to_decide(office: Any) -> None:
     account, other = office.account(), office.account()
     checker, maker = office.holder("checker", account), office.holder("maker", account)
-    how = {"accounts": [account, other], "decided_by": "holder"}
+    how = {"accounts": [account, other], "decides": "holder"}
 
     assert reason_of(office.approve(office.note(accounts=[account]), checker)) == Reason.NOT_PERMITTED
     assert reason_of(office.approve(office.note(**how), maker)) == Reason.NOT_PERMITTED

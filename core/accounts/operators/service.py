@@ -41,7 +41,7 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
         payload=wish.payload,
         subject=wish.account,
         accounts=[wish.account],
-        decided_by=CHECKER if MAKER in caller.roles else HOLDER,
+        decides=CHECKER if MAKER in caller.roles else HOLDER,
     )
 
 

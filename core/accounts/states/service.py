@@ -61,7 +61,7 @@ def propose_change(connection: Connection, caller: Caller, body: Mapping[str, An
         payload=change.payload,
         subject=change.account,
         accounts=[change.account],
-        decided_by=HOLDER if own else CHECKER,
+        decides=HOLDER if own else CHECKER,
     )
 
 
