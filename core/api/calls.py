@@ -130,9 +130,10 @@ class Call:
         end = await self.desk.reader.run(work, wait_s=self.wait_s)
         return response_of(answer_of(end) if isinstance(end, Refused) else end)
 
-    async def see(self, work: Callable[[Connection], T]) -> T | Refused:
-        """The same, not on the wire yet."""
-        return await self.desk.reader.run(as_seen_by(self.caller, work), wait_s=self.wait_s)
+    async def see(self, work: Callable[[Connection], T], *, single: bool = False) -> T | Refused:
+        """The same, not on the wire yet. What a province may see is decided by a statement of its own."""
+        single = single and self.caller.province is None
+        return await self.desk.reader.run(as_seen_by(self.caller, work), wait_s=self.wait_s, single=single)
 
 
 def _run(command: Command, caller: Caller, body: Mapping[str, Any], connection: Connection) -> Answer | Refused:

@@ -85,7 +85,7 @@ class Fast:
         scope["route"] = Template(BALANCE)
         call = Call(self._desk, caller, "GET", scope["path"], BALANCE, None, None)
         try:
-            end = await call.see(partial(balance.show, caller=caller, number=number, asset=asset))
+            end = await call.see(partial(balance.show, caller=caller, number=number, asset=asset), single=True)
         except RefusedError as error:
             end = error.refused
         await _send(answer_of(end) if isinstance(end, Refused) else end, send)

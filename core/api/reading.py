@@ -51,7 +51,7 @@ class Reader:
         self._stopped = False
         self._running = 0
 
-    async def run(self, work: Callable[[Connection], T], *, wait_s: float | None = None) -> T:
+    async def run(self, work: Callable[[Connection], T], *, wait_s: float | None = None, single: bool = False) -> T:
         """Return what ``work`` returns; RefusedError when no primary answers within the hold window.
 
         A read that is too long is told so at once: repeated, it would only hold a thread again.
@@ -64,7 +64,7 @@ class Reader:
                 while not self._stopped:
                     await self._there.wait()
                     try:
-                        return await self._once(work)
+                        return await self._once(work, single=single)
                     except (NoPrimaryError, PoolTimeoutError) as error:
                         overruns += isinstance(error, _OverrunError)
                         if overruns == OVERRUNS_MAX:
@@ -99,10 +99,10 @@ class Reader:
         self._there.set()
         self._threads.shutdown(wait=False)
 
-    async def _once(self, work: Callable[[Connection], T]) -> T:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, work)
+    async def _once(self, work: Callable[[Connection], T], *, single: bool = False) -> T:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, self._attempt, work, single)
 
-    def _attempt(self, work: Callable[[Connection], T]) -> T:
+    def _attempt(self, work: Callable[[Connection], T], single: bool) -> T:  # noqa: FBT001  # executors take no names
         began = math.inf
 
         def timed(connection: Connection) -> T:
@@ -111,7 +111,7 @@ class Reader:
             return work(connection)
 
         try:
-            return read(self._engine, timed, within_s=WITHIN_S, patience_s=0)
+            return read(self._engine, timed, within_s=WITHIN_S, patience_s=0, single=single)
         except NoPrimaryError as error:
             if time.monotonic() - began > STATEMENT_S:
                 raise _OverrunError(str(error)) from error

@@ -66,10 +66,12 @@ def closed_at_deadline(driver: psycopg.Connection[object], within_s: float) -> I
 
 
 @contextmanager
-def _opened(engine: Engine, within_s: float) -> Iterator[Connection]:
+def _opened(engine: Engine, within_s: float, *, single: bool = False) -> Iterator[Connection]:
     """Open a transaction that ends by its deadline, its rollback too: a frozen server answers nothing at all."""
     pool = engine.pool
     connection = engine.connect()
+    if single:
+        connection = connection.execution_options(isolation_level="AUTOCOMMIT")
     try:
         connection.begin()  # so that a COPY on the raw connection is committed too
         with closed_at_deadline(driver_of(connection), within_s):
@@ -180,11 +182,21 @@ def write(
         raise
 
 
-def read(engine: Engine, work: Callable[[Connection], T], *, within_s: float = 10.0, patience_s: float = 10.0) -> T:
-    """Run ``work`` on the primary and roll back: reads that decide anything go to the primary."""
+def read(
+    engine: Engine,
+    work: Callable[[Connection], T],
+    *,
+    within_s: float = 10.0,
+    patience_s: float = 10.0,
+    single: bool = False,
+) -> T:
+    """Run ``work`` on the primary and roll back: reads that decide anything go to the primary.
+
+    A ``single`` read is one statement, or several that need not see the same moment: it spares two round trips.
+    """
 
     def attempt_once() -> T:
-        with _opened(engine, within_s) as connection:
+        with _opened(engine, within_s, single=single) as connection:
             return work(connection)
 
     return _patiently(lambda: _collisions_retried(attempt_once), patience_s)
