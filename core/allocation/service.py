@@ -162,7 +162,11 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
 
 
 def _kept(connection: Connection, task: Task) -> Kept:
-    """Return the plan of a task; one that was proposed before plans were kept is kept now."""
+    """Return the plan of a task; one that was proposed before plans were kept is kept now.
+
+    Such proposals are from before revision 0007. They are valid for ten working days, so a plan's number may be taken
+    for granted, here and in ``_turn_down``, in the release after the first one that brings 0007.
+    """
     number = task.payload.get("plan_number")
     if number is None:
         plan = approvals.kept(task, read_plan)

@@ -175,7 +175,11 @@ def _count(
     obligation: Obligation,
     kept: Surrender | None,
 ) -> None:
-    """Count what was handed in; a proposal from before obligations were kept is not pending in one."""
+    """Count what was handed in; a proposal from before obligations were kept is not pending in one.
+
+    Such proposals are from before revision 0008. They are valid for ten working days, so ``kept`` may be taken for
+    granted, here and where it is looked up, in the release after the first one that brings 0008.
+    """
     deltas = {"surrendered": application.tonnes}
     if kept is not None:
         deltas["pending_surrender"] = -application.tonnes
