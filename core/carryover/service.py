@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from core.accounts import store as accounts
-from core.accounts.rights import refuse_right
+from core.accounts.balance import held
+from core.accounts.rights import refuse_right, visible
 from core.accounts.rules import Purpose, Side, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rehearsal import rehearse
@@ -33,13 +34,19 @@ from core.carryover.rules import (
 )
 from core.clock import store as clock
 from core.clock.rules import market_day
-from core.emissions.obligations import service as obligations
+from core.encumbrance import claims
+from core.encumbrance.rules import LETS_COMPLY
 from core.ledger import store as ledger
-from core.ledger.rules import CANCELLED, ISSUANCE, RESTRICTED, Place, Transfer, place_of
+from core.ledger.holds import service as holds
+from core.ledger.holds.rules import Hold
+from core.ledger.rules import CANCELLED, ISSUANCE, RESTRICTED, Transfer, place_of
 from core.paging import page
 from core.quantities import Vintage
 from core.refusals import Answer, Reason, Refused
 from core.units import store as units
+
+KIND = "CARRY_OVER"
+"""Begins the types of what is booked and moved for a carry-over."""
 
 
 def propose_rule(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
@@ -89,9 +96,11 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     tonnes, rule = decided
     now, number = clock.now(connection), str(uuid4())
     target = Vintage(rule.to_vintage).product
-    free, aside = place_of(application.account, application.product), _aside(application)
-    hold = Transfer(number, free, aside, tonnes, "CARRY_OVER_HOLD", number)
-    ledger.post(connection, [hold], market_day=market_day(now))
+    source = place_of(application.account, application.product)
+    wanted = Hold(number, source, RESTRICTED, tonnes, None, _reference(number), market_day(now), kind=KIND)
+    made = holds.hold(connection, wanted)
+    if isinstance(made, Refused):
+        return made
     facts = {
         "account": application.account,
         "rule": rule.name,
@@ -132,12 +141,13 @@ def standing_of(connection: Connection, account: str, rule: RuleSet, *, but: str
 def _decide(
     connection: Connection, application: Application, rule: RuleSet | None, standing: Standing
 ) -> tuple[int, RuleSet] | Refused:
-    free, aside = place_of(application.account, application.product), _aside(application)
-    held = ledger.lock_balances(connection, [free, aside])
+    aside = place_of(application.account, application.product, RESTRICTED)
+    has = ledger.lock_balances(connection, [place_of(application.account, application.product), aside])
+    free = claims.free(connection, application.account, application.product, lets=LETS_COMPLY)
     return decide(
         application,
-        source=Side(accounts.find(connection, [application.account]).get(application.account), held[free]),
-        set_aside=held[aside],
+        source=Side(accounts.find(connection, [application.account]).get(application.account), free),
+        set_aside=has[aside],
         trading=accounts.may_be_sold(connection, application.account),
         rule=rule,
         standing=standing,
@@ -156,11 +166,10 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     day, account, tonnes = market_day(now), application.account, int(kept["tonnes"])
     gone = place_of(CANCELLED, application.product)
     source, free = place_of(ISSUANCE, target.product), place_of(account, target.product)
-    linked = [
-        Transfer(f"{task.id}/cancel", _aside(application), gone, tonnes, "CARRY_OVER_CANCEL", task.id),
-        Transfer(f"{task.id}/issue", source, free, tonnes, "CARRY_OVER_ISSUE", task.id),
-    ]
-    ledger.post(connection, linked, market_day=day)
+    issue = Transfer(f"{task.id}/issue", source, free, tonnes, "CARRY_OVER_ISSUE", _reference(number))
+    done = holds.post_hold(connection, number, gone, now=now, kind="CARRY_OVER_CANCEL", linked=[issue])
+    if isinstance(done, Refused):
+        return done
     cancelled = units.move(
         connection,
         giver=account,
@@ -168,11 +177,11 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
         vintage=Vintage.of_product(application.product),
         tonnes=tonnes,
         type="CARRY_OVER_CANCEL",
-        reference=task.id,
+        reference=_reference(number),
         market_day=day,
     )
     issued = units.issue(
-        connection, issue_id=f"carry-over:{number}", vintage=target, tonnes=tonnes, holder=account, market_day=day
+        connection, issue_id=_reference(number), vintage=target, tonnes=tonnes, holder=account, market_day=day
     )
     serials = [str(block) for block in cancelled]
     store.end(connection, number, DONE, at=now, cancelled=serials, issued=str(issued))
@@ -194,12 +203,13 @@ def _refuse_now(connection: Connection, application: Application, kept: Mapping[
     return refuse_by_rule(application.tonnes, rule, standing, today=None)
 
 
-def _release(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
+def _release(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
     application, now = approvals.kept(task, read_application), clock.now(connection)
-    free = place_of(application.account, application.product)
-    back = Transfer(task.id, _aside(application), free, application.tonnes, "CARRY_OVER_RELEASE", task.id)
-    ledger.post(connection, [back], market_day=market_day(now))
-    store.end(connection, str(task.payload["application"]), RELEASED, at=now)
+    number = str(task.payload["application"])
+    done = holds.void_hold(connection, number, now=now)
+    if isinstance(done, Refused):
+        return done
+    store.end(connection, number, RELEASED, at=now)
     outcome = {"released": application.tonnes}
     audit.record(connection, caller=caller.name, action="release hold", subject=application.account, detail=outcome)
     return outcome
@@ -209,9 +219,8 @@ def dry_run(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     """Tell what a carry-over would come to, on the same data and by the same code; nothing of it stays."""
 
     def look(_outcome: Mapping[str, Any]) -> Mapping[str, Any]:
-        held = [b for b in ledger.balances(connection, [str(body["account"])]) if b.amount]
-        listed = [{"asset": b.asset, "bucket": b.bucket, "amount": b.amount} for b in held]
-        return {"holdings": listed, "limits": limits(connection, str(body["account"]))}
+        account = str(body["account"])
+        return {"holdings": held(connection, account), "limits": limits(connection, account)}
 
     return rehearse(
         connection, caller, propose=lambda: propose(connection, caller, body), executors=EXECUTORS, look=look
@@ -240,7 +249,7 @@ def list_carry_overs(
     connection: Connection, caller: Caller, number: str, *, after: UUID | None, limit: int
 ) -> Answer | Refused:
     """Return a page of an account's carry-overs, and what it may still carry over."""
-    account = obligations.visible(connection, caller, number)
+    account = visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
     found, more = page(store.page(connection, number, after=after, limit=limit + 1), limit, lambda one: one["id"])
@@ -253,8 +262,9 @@ def list_rules(connection: Connection, _caller: Caller) -> Answer:
     return Answer(200, {"rules": [rule.body for rule in store.rules(connection)]})
 
 
-def _aside(application: Application) -> Place:
-    return place_of(application.account, application.product, RESTRICTED)
+def _reference(number: str) -> str:
+    """Name an application in both accountings: what is set aside, cancelled and issued for it."""
+    return f"carry-over:{number}"
 
 
 EXECUTORS: Mapping[str, approvals.Executor] = {"carry_over": _execute, "carry_over_rule": _lay_down}

@@ -12,7 +12,7 @@ from sqlalchemy import Connection
 
 from core.accounts import store as accounts
 from core.encumbrance import store
-from core.encumbrance.rules import Encumbrance, changed, fill
+from core.encumbrance.rules import Encumbrance, changed, fill, free_of
 from core.encumbrance.store import Event
 from core.ledger import store as ledger
 from core.ledger.rules import AVAILABLE, FROZEN, LOCKED, PLEDGED, Place, Transfer, place_of
@@ -34,6 +34,11 @@ class Ground:
     def balance(self, bucket: str = AVAILABLE) -> int:
         """What the account has in a bucket."""
         return self.held.get(place_of(self.account, self.asset, bucket), 0)
+
+    @property
+    def free(self) -> int:
+        """What no court has an earlier claim to, for whoever takes it out of the account's hands."""
+        return free_of(self.balance(), self.alive)
 
 
 def enter(connection: Connection, account: str, asset: str, *, taker: str | None = None) -> Ground:

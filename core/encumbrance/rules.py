@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
 from typing import Any
 
 from core.ledger.rules import FROZEN, PLEDGED
+from core.quantities import MAX_AMOUNT
 
 PLEDGE, FREEZE = "PLEDGE", "FREEZE"
 
@@ -152,8 +153,32 @@ def fill(alive: Sequence[Encumbrance], *, free: int) -> list[Fill]:
 
 
 def awaited(alive: Sequence[Encumbrance]) -> int:
-    """Add up what the freezes of one account and asset still wait for: nobody else may dispose of as much."""
+    """Add up what the freezes of one account and asset still wait for."""
     return sum(one.waiting for one in alive if one.kind == FREEZE)
+
+
+LETS_GO = frozenset({"in"})
+"""What a freeze of everything restricts that lets go on what only leaves the account, as a restriction does."""
+
+LETS_COMPLY = frozenset({"in", "out"})
+"""The same for complying, which a restriction of one direction does not stop."""
+
+
+def claimed(alive: Sequence[Encumbrance], *, lets: Collection[str] = ()) -> int:
+    """Return how much of one asset of an account courts have a claim to that is not held yet.
+
+    A court's freeze goes first, whoever asks and what for, complying too: what it waits for is not free from the moment
+    at which it is proposed, and not only once a worker has held it. A freeze of everything claims all there is, unless
+    it restricts the account in a way that ``lets`` this go on.
+    """
+    if any(one.everything is not None and one.everything not in lets for one in alive):
+        return MAX_AMOUNT
+    return awaited(alive)
+
+
+def free_of(balance: int, alive: Sequence[Encumbrance], *, lets: Collection[str] = ()) -> int:
+    """Return what may be disposed of, out of what is available: what no court has an earlier claim to."""
+    return max(0, balance - claimed(alive, lets=lets))
 
 
 @dataclass(frozen=True, slots=True)

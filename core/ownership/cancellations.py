@@ -10,9 +10,11 @@ from sqlalchemy import Connection
 
 from core.accounts import service as accounts
 from core.accounts import store as accounts_store
-from core.accounts.rights import refuse_right, refuse_view
+from core.accounts.balance import held
+from core.accounts.rights import refuse_right, visible
 from core.accounts.rules import Side, vintage_of
 from core.approvals import service as approvals
+from core.approvals.rehearsal import rehearse
 from core.approvals.rules import Task
 from core.audit import store as audit
 from core.callers import HOLDER, MAKER, Caller, refuse_unless
@@ -20,9 +22,9 @@ from core.clock import store as clock
 from core.clock.rules import market_day
 from core.db import counters
 from core.encumbrance.booking import enter
-from core.encumbrance.rules import awaited
-from core.ledger import store as ledger
-from core.ledger.rules import AVAILABLE, CANCELLED, LOCKED, Place, Transfer, place_of
+from core.ledger.holds import service as holds
+from core.ledger.holds.rules import Hold
+from core.ledger.rules import CANCELLED, LOCKED, place_of
 from core.ownership import store
 from core.ownership.cancelling import Cancellation, certify, decide, name_of, number_of, read_cancellation
 from core.paging import NO_CURSOR, page
@@ -41,8 +43,12 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
     tonnes = refuse_right(connection, caller, asked.account, "maker") or _decide(connection, asked)
     if isinstance(tonnes, Refused):
         return tonnes
-    _book(connection, tonnes, (_place(asked, AVAILABLE), _place(asked, LOCKED)), "CANCEL_HOLD")
-    payload = {name: body[name] for name in FIELDS}
+    number, day = str(uuid4()), market_day(clock.now(connection))
+    source = place_of(asked.account, asked.product)
+    made = holds.hold(connection, Hold(number, source, LOCKED, tonnes, None, number, day, kind="CANCEL"))
+    if isinstance(made, Refused):
+        return made
+    payload = {name: body[name] for name in FIELDS} | {"hold": number}
     return approvals.propose(
         connection, caller, kind=KIND, payload=payload, subject=asked.account, accounts=[asked.account]
     )
@@ -51,33 +57,24 @@ def propose(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
 def _decide(connection: Connection, asked: Cancellation) -> int | Refused:
     ground = enter(connection, asked.account, asked.product)
     found = accounts_store.find(connection, [asked.account])
-    buried = any(one.everything is not None for one in ground.alive)
     return decide(
         asked,
-        source=Side(found.get(asked.account), 0 if buried else ground.balance()),
+        source=Side(found.get(asked.account), ground.free),
         locked=ground.balance(LOCKED),
-        awaited=awaited(ground.alive),
         trading=ground.trading,
         known_product=ground.balance() > 0 or accounts.is_known(connection, asked.product),
     )
 
 
-def _place(asked: Cancellation, bucket: str) -> Place:
-    return place_of(asked.account, asked.product, bucket)
-
-
-def _book(connection: Connection, tonnes: int, way: tuple[Place, Place], kind: str) -> None:
-    number, day = str(uuid4()), market_day(clock.now(connection))
-    ledger.post(connection, [Transfer(number, *way, tonnes, kind, number)], market_day=day)
-
-
-def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
-    asked, day = approvals.kept(task, read_cancellation), market_day(clock.now(connection))
-    vintage = vintage_of(asked.product)
+def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
+    asked, now = approvals.kept(task, read_cancellation), clock.now(connection)
+    day, vintage = market_day(now), vintage_of(asked.product)
     if vintage is None:
         raise TypeError(f"task {task.id} names no product")
-    way = (_place(asked, LOCKED), place_of(CANCELLED, asked.product))
-    ledger.post(connection, [Transfer(task.id, *way, asked.tonnes, "VOLUNTARY_CANCEL", task.id)], market_day=day)
+    hold, gone = str(task.payload["hold"]), place_of(CANCELLED, asked.product)
+    done = holds.post_hold(connection, hold, gone, now=now, kind="VOLUNTARY_CANCEL")
+    if isinstance(done, Refused):
+        return done
     serials = units.move(
         connection,
         giver=asked.account,
@@ -85,7 +82,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
         vintage=vintage,
         tonnes=asked.tonnes,
         type="VOLUNTARY_CANCEL",
-        reference=task.id,
+        reference=hold,
         market_day=day,
     )
     holder = accounts_store.find(connection, [asked.account])[asked.account]
@@ -104,9 +101,11 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     return outcome
 
 
-def _undo(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any]:
+def _undo(connection: Connection, caller: Caller, task: Task) -> Mapping[str, Any] | Refused:
     asked = approvals.kept(task, read_cancellation)
-    _book(connection, asked.tonnes, (_place(asked, LOCKED), _place(asked, AVAILABLE)), "CANCEL_HOLD_RELEASE")
+    done = holds.void_hold(connection, str(task.payload["hold"]), now=clock.now(connection))
+    if isinstance(done, Refused):
+        return done
     outcome = {"released": asked.tonnes}
     audit.record(connection, caller=caller.name, action="release hold", subject=asked.account, detail=outcome)
     return outcome
@@ -124,11 +123,9 @@ def of_account(connection: Connection, caller: Caller, account: str, *, after: s
     start = number_of(after) if after else 0
     if start is None:
         return NO_CURSOR
-    if account not in accounts_store.find(connection, [account]):
-        return Refused(Reason.ACCOUNT_UNKNOWN)
-    refused = refuse_view(connection, caller, account)
-    if refused is not None:
-        return refused
+    seen = visible(connection, caller, account)
+    if isinstance(seen, Refused):
+        return seen
     listed = store.certificates(connection, account, after=start, limit=limit + 1)
     found, more = page(listed, limit, lambda one: name_of(one.number))
     return Answer(200, {"account": account, "certificates": [one.body for one in found], "next": more})
@@ -136,3 +133,14 @@ def of_account(connection: Connection, caller: Caller, account: str, *, after: s
 
 EXECUTORS: Mapping[str, approvals.Executor] = {KIND: _execute}
 UNDOERS: Mapping[str, approvals.Executor] = {KIND: _undo}
+
+
+def dry_run(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
+    """Tell what giving units up would come to; nothing of it stays, its certificate neither."""
+    return rehearse(
+        connection,
+        caller,
+        propose=lambda: propose(connection, caller, body),
+        executors=EXECUTORS,
+        look=lambda _outcome: {"holdings": held(connection, str(body["account"]))},
+    )

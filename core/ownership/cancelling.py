@@ -42,10 +42,8 @@ def read_cancellation(body: Mapping[str, Any]) -> Cancellation | Refused:
     return Cancellation(account, product, body.get("tonnes"), beneficiary, reason)
 
 
-def decide(
-    asked: Cancellation, *, source: Side, locked: int, awaited: int, trading: bool, known_product: bool
-) -> int | Refused:
-    """Return the tonnes to hold for cancellation, or the first reason why not."""
+def decide(asked: Cancellation, *, source: Side, locked: int, trading: bool, known_product: bool) -> int | Refused:
+    """Return the tonnes to hold for cancellation, or the first reason why not; ``source`` has what is free."""
     refused = refuse_source(asked.account, source.account, with_exchange=trading)
     if refused is not None:
         return refused
@@ -55,9 +53,8 @@ def decide(
         return Refused(Reason.QUANTITY_INVALID)
     if vintage_of(asked.product) is None or not known_product:
         return Refused(Reason.PRODUCT_UNKNOWN)
-    free = max(0, source.balance - awaited)
-    if asked.tonnes > free:
-        return Refused(Reason.INSUFFICIENT_UNITS, f"Free: {free}.")
+    if asked.tonnes > source.balance:
+        return Refused(Reason.INSUFFICIENT_UNITS, f"Free: {source.balance}.")
     return asked.tonnes
 
 

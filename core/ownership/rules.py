@@ -8,7 +8,7 @@ from typing import Any
 
 from core.accounts.rules import Account, is_registry, refuse_source, refuse_target, vintage_of
 from core.encumbrance.orders import short_of
-from core.encumbrance.rules import FREEZE, IN_FORCE, Encumbrance, name_of, number_of
+from core.encumbrance.rules import IN_FORCE, Encumbrance, free_of, name_of, number_of
 from core.ledger.rules import AVAILABLE, BOUGHT_TODAY, LOCKED, PENDING_SURRENDER, fits, is_amount
 from core.quantities import CASH
 from core.refusals import Reason, Refused
@@ -111,8 +111,7 @@ class Estate:
 
     def free(self, asset: str) -> int:
         """What may be divided of an asset: no freeze waits for it."""
-        waited = sum(one.waiting for one in self.encumbrances if one.kind == FREEZE and one.asset == asset)
-        return max(0, self.held.get((asset, AVAILABLE), 0) - waited)
+        return free_of(self.held.get((asset, AVAILABLE), 0), [one for one in self.encumbrances if one.asset == asset])
 
 
 @dataclass(frozen=True, slots=True, order=True)

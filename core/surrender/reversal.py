@@ -19,7 +19,7 @@ from core.clock import store as clock
 from core.clock.rules import market_day
 from core.emissions.obligations import service as obligations
 from core.emissions.years import store as years
-from core.ledger import store as ledger
+from core.ledger.holds import service as holds
 from core.ledger.rules import SURRENDERED
 from core.refusals import Answer, Reason, Refused
 from core.surrender import store
@@ -69,16 +69,9 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     if refused is not None:
         return refused
     day = market_day(clock.now(connection))
-    reversed_ = ledger.reverse(
-        connection,
-        [found.task, found.id],
-        id_of=lambda transfer: f"{task.id}/{transfer}",
-        kind="SURRENDER_REVERSE",
-        reference=task.id,
-        market_day=day,
-    )
-    if isinstance(reversed_, Refused):
-        return reversed_
+    taken_back = holds.take_back(connection, found.id, reference=task.id, kind="SURRENDER_REVERSE", market_day=day)
+    if isinstance(taken_back, Refused):
+        return taken_back
     units.move_serials(
         connection,
         found.blocks,

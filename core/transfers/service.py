@@ -17,6 +17,7 @@ from core.audit import store as audit
 from core.callers import HOLDER, MAKER, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
+from core.encumbrance import claims
 from core.ledger import store as ledger
 from core.ledger.rules import Place, Transfer, place_of
 from core.refusals import Answer, Refused
@@ -71,6 +72,7 @@ class _Group:
         found = ledger.lock(connection, places, create=False)
         self._ids = {place: number for place, (number, _) in found.items()}
         self._held = {place: balance for place, (_, balance) in found.items()}
+        self._claims = claims.of_givers(connection, {(order.giver, order.asset) for order in orders})
         self._accounts = accounts.find(connection, {place.owner for place in places})
         self._with_exchange = accounts.those_with_exchange(connection, {order.giver for order in orders})
         self._day = market_day(clock.now(connection))
@@ -86,7 +88,7 @@ class _Group:
         giver, taker = _sides(order)
         amount = decide_transfer(
             order,
-            source=Side(self._accounts.get(order.giver), self._held.get(giver, 0)),
+            source=Side(self._accounts.get(order.giver), self._free(giver)),
             target=Side(self._accounts.get(order.taker), self._held.get(taker, 0)),
             with_exchange=order.giver in self._with_exchange,
             known_product=self._held.get(giver, 0) > 0 or self._is_known(order.asset),
@@ -124,6 +126,9 @@ class _Group:
             self._connection,
             [audit.Deed(caller.name, "transfer", t.debit.owner, answer.body) for t, caller, answer in self._made],
         )
+
+    def _free(self, giver: Place) -> int:
+        return max(0, self._held.get(giver, 0) - self._claims.get((giver.owner, giver.asset), 0))
 
     def _is_known(self, asset: str) -> bool:
         if asset not in self._known:

@@ -80,7 +80,10 @@ BEGIN
         OR 2 <> (SELECT count(*) FROM account WHERE number IN (the_giver, the_taker) AND number !~ '^S'
                  AND state = 'OPEN' AND blocked IS NULL)
         OR EXISTS (SELECT FROM market_day d JOIN opening_position p ON p.day = d.day AND p.account = the_giver
-                   WHERE d.state NOT IN ('DELIVERED', 'OPENING_BUILT', 'REPORTED')) THEN
+                   WHERE d.state NOT IN ('DELIVERED', 'OPENING_BUILT', 'REPORTED'))
+        OR EXISTS (SELECT FROM encumbrance WHERE account = the_giver AND (asset = the_asset OR asset IS NULL)
+                   AND kind = 'FREEZE' AND state IN ('PROPOSED', 'WAITING', 'ACTIVE', 'PART')
+                   AND (everything IS NOT NULL OR held + released + taken < amount)) THEN
         RETURN NULL;
     END IF;
     SELECT max(id) FILTER (WHERE owner = the_giver), max(id) FILTER (WHERE owner = the_taker) INTO gives, takes
