@@ -6,7 +6,9 @@ from collections.abc import Mapping
 
 from sqlalchemy import Connection
 
+from core.accounts import store as accounts
 from core.accounts.operators import store
+from core.accounts.rules import Account, check
 from core.authority import store as authority
 from core.callers import (
     AUTHORITIES,
@@ -59,6 +61,20 @@ def refuse_view(connection: Connection, caller: Caller, account: str) -> Refused
     if HOLDER not in caller.roles or caller.roles & BY_STAFF["view"]:
         return None
     return refuse_right(connection, caller, account, "view")
+
+
+def visible(connection: Connection, caller: Caller, number: str) -> Account | Refused:
+    """Return an account that the caller may look at.
+
+    One that is another subject's is refused as one that is not there, so that nobody learns which numbers exist. The
+    registry's own accounts are there for its people; what only subjects have, they do not have.
+    """
+    if not check(number):
+        return Refused(Reason.NUMBER_INVALID)
+    found = accounts.find(connection, [number]).get(number)
+    if found is None or refuse_view(connection, caller, number) is not None:
+        return Refused(Reason.ACCOUNT_UNKNOWN)
+    return found
 
 
 def _answers_for(connection: Connection, caller: Caller, account: str) -> bool:

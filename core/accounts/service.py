@@ -13,7 +13,7 @@ from core.accounts.documents import store as documents
 from core.accounts.documents.rules import read_documents
 from core.accounts.documents.service import refuse_unreviewed
 from core.accounts.operators import store as operator_store
-from core.accounts.rights import BY_STAFF, refuse_view
+from core.accounts.rights import BY_STAFF, visible
 from core.accounts.rules import (
     BANKS,
     LINES_MAX,
@@ -144,31 +144,18 @@ UNDOERS: Mapping[str, approvals.Executor] = {
 
 def get(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
     """Return one account."""
-    found = refuse_view(connection, caller, number) or _find(connection, number)
+    found = visible(connection, caller, number)
     return found if isinstance(found, Refused) else Answer(200, found.body)
 
 
 def holdings(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
     """Return what an account holds, by both accountings: amounts by bucket, and serials."""
-    found = refuse_view(connection, caller, number) or _find(connection, number)
+    found = visible(connection, caller, number)
     if isinstance(found, Refused):
         return found
     held = [{"asset": b.asset, "bucket": b.bucket, "amount": b.amount} for b in ledger.balances(connection, [number])]
-    serials = [
-        {
-            "first": f"{block.vintage.product}-{block.first:012d}",
-            "last": f"{block.vintage.product}-{block.last:012d}",
-            "tonnes": block.tonnes,
-        }
-        for block in units.holdings(connection, number)
-    ]
+    serials = [block.body for block in units.holdings(connection, number)]
     return Answer(200, {"account": number, "holdings": held, "serials": serials})
-
-
-def _find(connection: Connection, number: str) -> Account | Refused:
-    if not check(number):
-        return Refused(Reason.NUMBER_INVALID)
-    return store.find(connection, [number]).get(number) or Refused(Reason.ACCOUNT_UNKNOWN)
 
 
 def list_accounts(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> Answer | Refused:
@@ -195,7 +182,7 @@ def list_accounts(connection: Connection, caller: Caller, body: Mapping[str, Any
 
 def transfers(connection: Connection, caller: Caller, number: str, *, after: str, limit: int) -> Answer | Refused:
     """Return a page of the account's transfers in the order of booking; ``next`` is the cursor of the page after."""
-    found = refuse_view(connection, caller, number) or _find(connection, number)
+    found = visible(connection, caller, number)
     if isinstance(found, Refused):
         return found
     place = read_cursor(after, 2)

@@ -183,9 +183,9 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     issued = units.issue(
         connection, issue_id=_reference(number), vintage=target, tonnes=tonnes, holder=account, market_day=day
     )
-    serials = [str(block) for block in cancelled]
-    store.end(connection, number, DONE, at=now, cancelled=serials, issued=str(issued))
-    outcome = {"carried_over": tonnes, "cancelled": serials, "issued": str(issued)}
+    serials = [block.body for block in cancelled]
+    store.end(connection, number, DONE, at=now, cancelled=serials, issued=issued.body)
+    outcome = {"carried_over": tonnes, "cancelled": serials, "issued": issued.body}
     audit.record(connection, caller=caller.name, action="carry over", subject=account, detail=outcome)
     return outcome
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy import Connection
 
+from core.accounts.rights import visible
 from core.approvals import service as approvals
 from core.approvals.rules import Task
 from core.audit import store as audit
@@ -88,7 +89,7 @@ def _today(connection: Connection) -> date:
 
 def list_versions(connection: Connection, caller: Caller, number: str, *, after: str, limit: int) -> Answer | Refused:
     """Return a page of an account's verified emissions, with who corrected what and why."""
-    account = obligations.visible(connection, caller, number)
+    account = visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
     place = read_cursor(after, 2)

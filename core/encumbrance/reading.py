@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Connection
 
-from core.accounts import store as accounts_store
-from core.accounts.rights import refuse_view
+from core.accounts.rights import refuse_view, visible
 from core.callers import Caller
 from core.encumbrance import store
 from core.encumbrance.rules import name_of, number_of
@@ -27,11 +26,9 @@ def of_account(connection: Connection, caller: Caller, account: str, *, after: s
     start = number_of(after) if after else 0
     if start is None:
         return NO_CURSOR
-    if account not in accounts_store.find(connection, [account]):
-        return Refused(Reason.ACCOUNT_UNKNOWN)
-    refused = refuse_view(connection, caller, account)
-    if refused is not None:
-        return refused
+    seen = visible(connection, caller, account)
+    if isinstance(seen, Refused):
+        return seen
     listed = store.of_account(connection, account, after=start, limit=limit + 1)
     found, more = page(listed, limit, lambda one: name_of(one.number))
     return Answer(200, {"account": account, "encumbrances": [one.body for one in found], "next": more})

@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Connection
 
 from core.accounts import store as accounts
-from core.accounts.rights import refuse_right
+from core.accounts.rights import refuse_right, refuse_view, visible
 from core.accounts.rules import Purpose, is_emitter, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rules import Task
@@ -213,11 +213,8 @@ def release(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
 def get(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
     """Return a lot with its history."""
     found = store.find(connection, [UUID(number)])
-    if not found:
-        return Refused(Reason.LOT_UNKNOWN)
-    account = obligations.visible(connection, caller, found[0].account)
-    if isinstance(account, Refused):
-        return account
+    if not found or refuse_view(connection, caller, found[0].account) is not None:
+        return Refused(Reason.LOT_UNKNOWN)  # whoever may not see it does not learn that it is there
     return Answer(200, {**found[0].body, "history": store.history(connection, found[0].id)})
 
 
@@ -225,7 +222,7 @@ def list_lots(
     connection: Connection, caller: Caller, number: str, *, after: UUID | None, limit: int
 ) -> Answer | Refused:
     """Return a page of an account's lots."""
-    account = obligations.visible(connection, caller, number)
+    account = visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
     found, more = page(store.page(connection, number, after=after, limit=limit + 1), limit, lambda lot: lot.id)

@@ -93,7 +93,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     )
     outcome = {
         "cancelled": asked.tonnes,
-        "serials": [str(block) for block in serials],
+        "serials": [block.body for block in serials],
         "certificate": name_of(number),
         "sha256": made.sha256,
     }

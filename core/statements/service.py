@@ -6,9 +6,7 @@ from datetime import date
 
 from sqlalchemy import Connection
 
-from core.accounts import store as accounts
-from core.accounts.rights import refuse_view
-from core.accounts.rules import check
+from core.accounts.rights import visible
 from core.callers import Caller
 from core.clock import store as clock
 from core.clock.rules import market_day
@@ -23,14 +21,9 @@ BOOKINGS_MAX = 50_000
 
 def build(connection: Connection, caller: Caller, number: str, day: date) -> Statement | Refused:
     """Build the statement of an account for a day that has begun; of today it says what is booked so far."""
-    if not check(number):
-        return Refused(Reason.NUMBER_INVALID)
-    account = accounts.find(connection, [number]).get(number)
-    if account is None:
-        return Refused(Reason.ACCOUNT_UNKNOWN)
-    refused = refuse_view(connection, caller, number)
-    if refused is not None:
-        return refused
+    account = visible(connection, caller, number)
+    if isinstance(account, Refused):
+        return account
     today = market_day(clock.now(connection))
     if day > today:
         return Refused(Reason.MALFORMED, f"day: {today} is the newest there can be a statement of.")

@@ -10,7 +10,8 @@ from sqlalchemy import Connection
 
 from core.accounts import service as accounts
 from core.accounts import store as accounts_store
-from core.accounts.rights import refuse_right
+from core.accounts.balance import held
+from core.accounts.rights import refuse_right, refuse_view, visible
 from core.accounts.rules import Purpose, Side, refuse_source
 from core.approvals import service as approvals
 from core.approvals.rehearsal import rehearse
@@ -216,27 +217,25 @@ def dry_run(connection: Connection, caller: Caller, body: Mapping[str, Any]) -> 
 
 def after(connection: Connection, account: str, year: int) -> dict[str, Any]:
     """Return an account's obligation of a year and its balances, as a dry run shows them."""
-    held = [b for b in ledger.balances(connection, [account]) if b.amount]
     return {
         "obligation": obligations.facts(connection, account, years.in_force(connection, year)),
-        "holdings": [{"asset": b.asset, "bucket": b.bucket, "amount": b.amount} for b in held],
+        "holdings": held(connection, account),
     }
 
 
 def get(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
     """Return a surrender with the serials that were handed in, and until when it can be reversed."""
     found = store.find(connection, UUID(number))
-    if found is None:
-        return Refused(Reason.SURRENDER_UNKNOWN)
-    account = obligations.visible(connection, caller, found.account)
-    return account if isinstance(account, Refused) else Answer(200, found.body)
+    if found is None or refuse_view(connection, caller, found.account) is not None:
+        return Refused(Reason.SURRENDER_UNKNOWN)  # whoever may not see it does not learn that it is there
+    return Answer(200, found.body)
 
 
 def list_surrenders(
     connection: Connection, caller: Caller, number: str, *, after: UUID | None, limit: int
 ) -> Answer | Refused:
     """Return a page of an account's surrenders, oldest first."""
-    account = obligations.visible(connection, caller, number)
+    account = visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
     found, more = page(store.page(connection, number, after=after, limit=limit + 1), limit, lambda one: one.id)

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.accounts import store as accounts
-from core.accounts.rights import refuse_right, refuse_view
-from core.accounts.rules import refuse_target
+from core.accounts.rights import refuse_right, visible
+from core.accounts.rules import is_registry, refuse_target
 from core.approvals import service as approvals
 from core.approvals.rules import Task
 from core.audit import store as audit
@@ -112,11 +112,9 @@ def propose_control(connection: Connection, caller: Caller, body: Mapping[str, A
 
 def show(connection: Connection, caller: Caller, account: str, *, after: str, limit: int) -> Answer | Refused:
     """Return the account's limits and a page of its list."""
-    if account not in accounts.find(connection, [account]):
-        return Refused(Reason.ACCOUNT_UNKNOWN)
-    refused = refuse_view(connection, caller, account)
-    if refused is not None:
-        return refused
+    seen = visible(connection, caller, account)
+    if isinstance(seen, Refused):
+        return seen
     listed = store.page(connection, account, after=after, limit=limit + 1)
     found, more = page(listed, limit, lambda entry: entry.trusted)
     limits = store.control(connection, account).body
@@ -127,7 +125,7 @@ def _refuse_change(connection: Connection, caller: Caller, account: str) -> Refu
     refused = refuse_unless(caller, MAKER, HOLDER) or refuse_right(connection, caller, account, "maker")
     if refused is not None:
         return refused
-    if account.startswith("S") or account not in accounts.find(connection, [account]):
+    if is_registry(account) or account not in accounts.find(connection, [account]):
         return Refused(Reason.ACCOUNT_UNKNOWN)
     return None
 

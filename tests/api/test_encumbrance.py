@@ -45,7 +45,7 @@ async def test_a_pledge_is_made_released_and_read(api: Any) -> None:
     listed = (await api.get(f"/v1/accounts/{firm}/encumbrances")).json()
     assert [one["number"] for one in listed["encumbrances"]] == [number]
     assert (await api.get("/v1/encumbrances/ENC-00000009")).json()["code"] == "1020"
-    assert (await api.get("/v1/accounts/E42-00000009-11/encumbrances")).status_code == 404
+    assert (await api.get("/v1/accounts/E42-00000009-29/encumbrances")).status_code == 404
     assert (await api.get(f"/v1/accounts/{firm}/encumbrances?after=x")).json()["code"] == "8001"
 
 

@@ -14,7 +14,7 @@ from core.db.transaction import read
 from core.emissions import service as emissions
 from core.emissions.obligations import service as obligations
 from core.offset import service as offset
-from core.refusals import Answer, Reason
+from core.refusals import Answer, Reason, Refused
 from core.surrender import service as surrender
 
 
@@ -75,3 +75,13 @@ def test_a_holder_lists_no_year(world: Any) -> None:
     holder = Caller("holder", frozenset({"holder"}))
     refused = world.look(lambda c: obligations.list_year(c, holder, 2020, state="", after="", limit=10))
     assert refused.reason == Reason.NOT_PERMITTED
+
+
+def test_a_stranger_does_not_learn_that_a_surrender_or_a_lot_is_there(world: Any, firms: Any) -> None:
+    here, _, kept = firms
+    stranger = Caller("eve", frozenset({"holder"}))
+    for name, reason in (("surrender", Reason.SURRENDER_UNKNOWN), ("lot", Reason.LOT_UNKNOWN)):
+        foreign = reads(here, kept)[name]
+        refused = read(world.engine, lambda c, foreign=foreign: foreign(c, stranger))
+        assert isinstance(refused, Refused), name
+        assert refused.reason is reason

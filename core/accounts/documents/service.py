@@ -11,7 +11,7 @@ from core.accounts import store as accounts
 from core.accounts.documents import store
 from core.accounts.documents.rules import Document, refuse_review
 from core.accounts.documents.store import Review
-from core.accounts.rights import refuse_view
+from core.accounts.rights import visible
 from core.accounts.rules import APPLIED, check, doubts_of
 from core.approvals import store as tasks
 from core.approvals.rules import AWAITING, Task
@@ -62,11 +62,9 @@ def _opening_task(connection: Connection, number: str) -> Task | None:
 
 def show(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
     """Return an application's documents, what a reviewer should look at twice, and the review."""
-    refused = refuse_view(connection, caller, number)
-    if refused is not None:
-        return refused
-    if not check(number) or not accounts.find(connection, [number]):
-        return Refused(Reason.ACCOUNT_UNKNOWN)
+    account = visible(connection, caller, number)
+    if isinstance(account, Refused):
+        return account
     return Answer(200, _shown(connection, number, store.listed(connection, number), store.review(connection, number)))
 
 

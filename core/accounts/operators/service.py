@@ -10,8 +10,8 @@ from sqlalchemy import Connection
 from core.accounts import store as accounts
 from core.accounts.operators import store
 from core.accounts.operators.rules import Wish, decide, read_wish
-from core.accounts.rights import refuse_right, refuse_view
-from core.accounts.rules import Account, check
+from core.accounts.rights import refuse_right, visible
+from core.accounts.rules import Account, check, is_registry
 from core.approvals import service as approvals
 from core.approvals.rules import Task
 from core.audit import store as audit
@@ -69,12 +69,11 @@ EXECUTORS: Mapping[str, approvals.Executor] = {KIND: _carry_out}
 
 def show(connection: Connection, caller: Caller, number: str, *, past: bool = False) -> Answer | Refused:
     """Return who may act for an account; with ``past`` those of before as well."""
-    refused = refuse_view(connection, caller, number)
-    if refused is not None:
-        return refused
-    account = _find(connection, number)
+    account = visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
+    if is_registry(number):
+        return Refused(Reason.ACCOUNT_UNKNOWN)
     found = store.operators(connection, number, past=past)
     return Answer(200, {"account": number, "operators": [one.body for one in found]})
 
@@ -90,4 +89,4 @@ def own(connection: Connection, caller: Caller) -> Answer:
 
 def _find(connection: Connection, number: str) -> Account | Refused:
     found = accounts.find(connection, [number]).get(number) if check(number) else None
-    return found if found is not None and found.kind != "S" else Refused(Reason.ACCOUNT_UNKNOWN)
+    return found if found is not None and not is_registry(number) else Refused(Reason.ACCOUNT_UNKNOWN)

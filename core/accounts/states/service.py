@@ -10,8 +10,8 @@ from uuid import uuid4
 from sqlalchemy import Connection
 
 from core.accounts import store as accounts
-from core.accounts.rights import refuse_right, refuse_view
-from core.accounts.rules import CLOSED, CLOSURE_PENDING, EVERYTHING, RESTRICTION_PENDING, Account, check
+from core.accounts.rights import refuse_right, visible
+from core.accounts.rules import CLOSED, CLOSURE_PENDING, EVERYTHING, RESTRICTION_PENDING, Account, check, is_registry
 from core.accounts.states import store
 from core.accounts.states.rules import (
     Action,
@@ -78,7 +78,7 @@ def find_subject(connection: Connection, number: str, *, lock: bool = False) -> 
     if not check(number):
         return Refused(Reason.NUMBER_INVALID)
     found = (accounts.lock if lock else accounts.find)(connection, [number]).get(number)
-    return found if found is not None and found.kind != "S" else Refused(Reason.ACCOUNT_UNKNOWN)
+    return found if found is not None and not is_registry(number) else Refused(Reason.ACCOUNT_UNKNOWN)
 
 
 def _judge(
@@ -221,7 +221,7 @@ def _set_blocked(connection: Connection, numbers: Collection[str], why: str | No
     locked = accounts.lock(connection, numbers)
     changed = store.set_blocked(connection, numbers, why)
     for number in changed:
-        if locked[number].kind != "S":
+        if not is_registry(number):
             effect = EVERYTHING if why else Standing.decided(locked[number]).effect
             _tell(connection, number, effect, str(uuid4()))
         detail = {"why": why} if why else {}
@@ -231,12 +231,11 @@ def _set_blocked(connection: Connection, numbers: Collection[str], why: str | No
 
 def history(connection: Connection, caller: Caller, number: str) -> Answer | Refused:
     """Return every change of an account's state with reason and people."""
-    refused = refuse_view(connection, caller, number)
-    account = find_subject(connection, number)
-    if refused is not None:
-        return refused
+    account = visible(connection, caller, number)
     if isinstance(account, Refused):
         return account
+    if is_registry(number):
+        return Refused(Reason.ACCOUNT_UNKNOWN)
     told = account.exchange_notified_at
     return Answer(
         200,

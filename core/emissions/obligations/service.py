@@ -9,9 +9,8 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from core.accounts import store as accounts
-from core.accounts.rights import refuse_view
-from core.accounts.rules import Account, check, vintage_of
+from core.accounts.rights import visible
+from core.accounts.rules import vintage_of
 from core.audit import store as audit
 from core.callers import SEES_ALL, Caller, refuse_unless
 from core.clock import store as clock
@@ -218,16 +217,3 @@ def history(
     found, more = page(listed, limit, lambda one: one["id"])
     return Answer(200, {"account": number, "year": year, "history": found, "next": more})
 
-
-def visible(connection: Connection, caller: Caller, number: str) -> Account | Refused:
-    """Return an account that the caller may look at; one that a province may not see is not there for it."""
-    if not check(number):
-        return Refused(Reason.NUMBER_INVALID)
-    found = accounts.find(connection, [number]).get(number)
-    if found is None:
-        return Refused(Reason.ACCOUNT_UNKNOWN)
-    if caller.province is None:  # a province reads under a role that sees its own firms only
-        refused = refuse_view(connection, caller, number)
-        if refused is not None:
-            return refused
-    return found
