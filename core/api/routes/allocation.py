@@ -54,7 +54,7 @@ class Allocate(Body):
     decides: Text | None = Field(None, examples=["checker"], description=DECIDES)
 
 
-class Release(Body):
+class ReleaseWithheld(Body):
     """Accounts whose withheld units are to be handed out."""
 
     accounts: list[Text] = Field(min_length=1, max_length=20_000, examples=[[EMITTER]])
@@ -179,7 +179,7 @@ async def dry_run(call: ByAnyone, plan: PlanNumber, _body: Annotated[Nothing | N
 
 
 @router.post("/v1/allocations/{plan}/release", status_code=202, response_model=views.Task, tags=["allocation"])
-async def release(call: ByMaker, plan: PlanNumber, body: Release) -> Response:
+async def release(call: ByMaker, plan: PlanNumber, body: ReleaseWithheld) -> Response:
     """Propose to hand out what the plan keeps back for these accounts."""
     return await call.put(RELEASE, body.plain(), plan=str(plan))
 

@@ -82,7 +82,10 @@ class Years(BaseModel):
 
 
 class Obligation(BaseModel, extra="allow"):
-    """What an account owes for a year and has handed in, in tonnes; ``missing``: what it lacks to meet the year."""
+    """What an account owes for a year and has handed in, in tonnes; ``missing``: what it lacks to meet the year.
+
+    ``shortage``, where one obligation is shown: how much of what is left it does not hold.
+    """
 
     account: str
     year: int

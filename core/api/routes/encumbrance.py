@@ -56,7 +56,7 @@ class Freeze(Body):
     to_day: Day | None = Field(None, examples=["2024-07-15"], description="after this day the freeze ends by itself")
 
 
-class Release(Body):
+class ReleaseEncumbrance(Body):
     """What is given free again, and by which document."""
 
     document: Text = Field(examples=["Release 2021-3"])
@@ -173,7 +173,7 @@ async def foresee_freeze(call: ToForesee, body: Freeze) -> Response:
 @router.post(
     "/v1/encumbrances/{encumbrance}/release", status_code=202, response_model=views.Task, tags=["encumbrances"]
 )
-async def release(call: ByProposer, encumbrance: Name, body: Release) -> Response:
+async def release(call: ByProposer, encumbrance: Name, body: ReleaseEncumbrance) -> Response:
     """Give a pledge or a freeze free, as a whole or in part, by the creditor's or the court's document."""
     return await call.put(RELEASE, body.plain(), encumbrance=encumbrance)
 

@@ -124,7 +124,7 @@ class Foreseen(BaseModel):
     trades: dict[str, Any] | None
 
 
-class DryRun(BaseModel):
+class ParametersDryRun(BaseModel):
     """What the same changes would do; nothing is kept."""
 
     dry_run: Literal[True]
@@ -161,7 +161,7 @@ async def set_parameters(call: ByMaker, body: Changes) -> Response:
     return await call.put(SET, body.plain())
 
 
-@router.post("/v1/parameters/dry-run", response_model=DryRun, tags=["market rules"])
+@router.post("/v1/parameters/dry-run", response_model=ParametersDryRun, tags=["market rules"])
 async def dry_run(call: ToForesee, body: Changes) -> Response:
     """Show what the same changes would do: days, limits, products, and which of the last trades they would refuse."""
     return await call.read(partial(_dry_run, caller=call.caller, body=body.plain()))
