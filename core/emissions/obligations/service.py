@@ -216,4 +216,3 @@ def history(
     listed = store.history(connection, number, year, after=after, limit=limit + 1)
     found, more = page(listed, limit, lambda one: one["id"])
     return Answer(200, {"account": number, "year": year, "history": found, "next": more})
-
