@@ -23,10 +23,12 @@ from core.db.engine import write_engine
 from core.db.migrate import upgrade
 from core.db.prepare import Passwords, prepare
 from core.db.transaction import read
+from core.encumbrance import store as encumbrances
 from core.executors import EXECUTORS, UNDOERS
 from core.ledger import store as ledger
 from core.ledger.rules import BANK, ISSUANCE, Transfer, place_of
 from core.quantities import CASH, Vintage
+from core.reconciliation import store as reconciliation
 from core.refusals import Answer, Refused
 from core.transfers import service as transfers
 from core.units import store as units
@@ -96,6 +98,8 @@ def _sound(connection: Connection) -> None:
         # What was issued left the issuing account, and what was taken back is there until it is handed out again.
         issued = units.issued(connection, Vintage(key[1])) if held.owner == ISSUANCE else 0
         booked[key] = booked.get(key, 0) + held.amount + issued
+    assert reconciliation.differences(connection) == []
+    assert encumbrances.differences(connection) == []
     assert units.totals(connection) == {key: tonnes for key, tonnes in booked.items() if tonnes}
     assert set(ledger.imbalance(connection).values()) <= {0}
     assert ledger.drifted(connection) == []
@@ -109,6 +113,17 @@ def _sound(connection: Connection) -> None:
 def sound() -> Callable[[Connection], None]:
     """What must hold of every registry at every moment, as a check."""
     return _sound
+
+
+def _held(connection: Connection, *owners: str, asset: str = "CEA-2019") -> list[dict[str, int]]:
+    found = ledger.balances(connection, owners)
+    return [{b.bucket: b.amount for b in found if b.owner == one and b.asset == asset and b.amount} for one in owners]
+
+
+@pytest.fixture
+def held() -> Callable[..., list[dict[str, int]]]:
+    """Read what owners hold of an asset, by bucket."""
+    return _held
 
 
 @pytest.fixture

@@ -10,10 +10,8 @@ from sqlalchemy import Connection, Engine, text
 
 from core.approvals import service as approvals
 from core.callers import Caller
-from core.encumbrance import endings, keeping, service, store
-from core.ledger import store as ledger
+from core.encumbrance import endings, keeping, service
 from core.ownership import cancellations
-from core.reconciliation import store as reconciliation
 from core.refusals import Answer, Refused
 
 EXECUTORS = {**service.EXECUTORS, **endings.EXECUTORS, **cancellations.EXECUTORS}
@@ -80,30 +78,6 @@ class Office:
 def office(engine: Engine) -> Office:
     both = frozenset({"maker", "checker"})
     return Office(Caller("ann", both), Caller("bob", both))
-
-
-def held_by(connection: Connection, *owners: str, asset: str = "CEA-2019") -> list[dict[str, int]]:
-    found = ledger.balances(connection, owners)
-    return [{b.bucket: b.amount for b in found if b.owner == one and b.asset == asset and b.amount} for one in owners]
-
-
-@pytest.fixture
-def held() -> Any:
-    """Read what owners hold of an asset, by bucket."""
-    return held_by
-
-
-def check_sound(connection: Connection) -> None:
-    assert reconciliation.differences(connection) == []
-    assert store.differences(connection) == []
-    assert set(ledger.imbalance(connection).values()) <= {0}
-    assert ledger.drifted(connection) == []
-
-
-@pytest.fixture
-def sound() -> Any:
-    """Assert that both accountings, the encumbrances and the books agree."""
-    return check_sound
 
 
 DAY = """

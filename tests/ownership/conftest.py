@@ -11,10 +11,7 @@ from sqlalchemy import Connection, Engine
 from core.approvals import service as approvals
 from core.callers import Caller
 from core.encumbrance import endings, service
-from core.encumbrance import store as encumbrances
-from core.ledger import store as ledger
 from core.ownership import cancellations, successions
-from core.reconciliation import store as reconciliation
 from core.refusals import Answer, Refused
 
 EXECUTORS = {**service.EXECUTORS, **endings.EXECUTORS, **cancellations.EXECUTORS, **successions.EXECUTORS}
@@ -84,27 +81,3 @@ def notary(engine: Engine) -> Notary:
     return Notary(
         Caller("ann", both), Caller("bob", both), Caller("cai", authority, "42"), Caller("dan", authority, "42")
     )
-
-
-def held_by(connection: Connection, *owners: str, asset: str = "CEA-2019") -> list[dict[str, int]]:
-    found = ledger.balances(connection, owners)
-    return [{b.bucket: b.amount for b in found if b.owner == one and b.asset == asset and b.amount} for one in owners]
-
-
-@pytest.fixture
-def held() -> Any:
-    """Read what owners hold of an asset, by bucket."""
-    return held_by
-
-
-def check_sound(connection: Connection) -> None:
-    assert reconciliation.differences(connection) == []
-    assert encumbrances.differences(connection) == []
-    assert set(ledger.imbalance(connection).values()) <= {0}
-    assert ledger.drifted(connection) == []
-
-
-@pytest.fixture
-def sound() -> Any:
-    """Assert that both accountings, the encumbrances and the books agree."""
-    return check_sound
