@@ -79,6 +79,12 @@ class SerialRange:
         year, first = divmod(low, SERIALS_PER_VINTAGE)
         return cls(Vintage(year), first, first + (high - low) - 1)
 
+    @property
+    def body(self) -> dict[str, str | int]:
+        """The range as callers read it."""
+        name = self.vintage.product
+        return {"first": f"{name}-{self.first:012d}", "last": f"{name}-{self.last:012d}", "tonnes": self.tonnes}
+
     def __str__(self) -> str:
         name = self.vintage.product
         return f"{name}-{self.first:012d}..{name}-{self.last:012d}"

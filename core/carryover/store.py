@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 from uuid import UUID
@@ -63,7 +63,7 @@ NAME_TASK = text("UPDATE carry_over_application SET task = :task WHERE id = :id"
 FIND = text(f"SELECT {FIELDS} FROM carry_over_application WHERE id = :id FOR UPDATE")  # noqa: S608  # fields above
 
 END = text("""
-UPDATE carry_over_application SET state = :state, cancelled = CAST(:cancelled AS jsonb), issued = :issued,
+UPDATE carry_over_application SET state = :state, cancelled = CAST(:cancelled AS jsonb), issued = CAST(:issued AS jsonb),
        changed_at = :at
 WHERE id = :id
 """)
@@ -128,11 +128,12 @@ def end(
     state: str,
     *,
     at: datetime,
-    cancelled: Sequence[str] = (),
-    issued: str | None = None,
+    cancelled: Sequence[Mapping[str, Any]] = (),
+    issued: Mapping[str, Any] | None = None,
 ) -> None:
     """Note what became of an application, and which serials went and came."""
-    row = {"id": number, "state": state, "cancelled": json.dumps(list(cancelled)), "issued": issued, "at": at}
+    made = json.dumps(issued) if issued is not None else None
+    row = {"id": number, "state": state, "cancelled": json.dumps(list(cancelled)), "issued": made, "at": at}
     connection.execute(END, row)
 
 

@@ -200,7 +200,7 @@ def _hand_over(
     amount: int,
     name: str,
     reference: str,
-) -> list[str]:
+) -> list[dict[str, Any]]:
     """Change the owner in the other accounting too: serial numbers for units, the banks for cash."""
     vintage = vintage_of(asset)
     if vintage is not None:
@@ -214,7 +214,7 @@ def _hand_over(
             reference=reference,
             market_day=booking.day,
         )
-        return [str(block) for block in moved]
+        return [block.body for block in moved]
     if asset == CASH:
         found = accounts_store.find(connection, [one.account, taker])
         move = CashMove(one.account, found[one.account].bank, taker, found[taker].bank, amount)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection
 
@@ -27,7 +29,7 @@ class Deduction:
     taker: str
     asset: str
     amount: int
-    serials: tuple[str, ...]
+    serials: tuple[Mapping[str, Any], ...]
 
 
 def publish_deduction(connection: Connection, facts: Deduction, *, day: date) -> int:

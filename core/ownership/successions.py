@@ -136,13 +136,13 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
     return {"succession": outcome}
 
 
-def _listed(serials: Mapping[tuple[str, str], list[str]]) -> list[dict[str, Any]]:
+def _listed(serials: Mapping[tuple[str, str], list[dict[str, Any]]]) -> list[dict[str, Any]]:
     return [{"to_account": taker, "asset": asset, "serials": blocks} for (taker, asset), blocks in serials.items()]
 
 
 def _move(
     connection: Connection, asked: Succession, planned: Plan, estate: Estate, *, reference: str, day: date
-) -> dict[tuple[str, str], list[str]]:
+) -> dict[tuple[str, str], list[dict[str, Any]]]:
     """Change the owner in the ledger, in the serial numbers and at the banks; return who got which serials."""
     kind = TYPES[asked.kind]
     transfers = [
@@ -170,7 +170,7 @@ def _move(
     given = units.move_all(connection, moves, market_day=day)
     ask_banks(connection, reference, cash)
     pairs = zip(moves, given, strict=True)
-    return {(move.taker, move.vintage.product): [str(block) for block in blocks] for move, blocks in pairs}
+    return {(move.taker, move.vintage.product): [block.body for block in blocks] for move, blocks in pairs}
 
 
 def _end(connection: Connection, caller: Caller, asked: Succession, *, task: Task) -> None:

@@ -34,7 +34,7 @@ def locate(connection: Connection, account: str, asset: str) -> list[dict[str, A
         fault for fault in units_history.unreplayed(connection, account) if fault.serials.vintage.product == asset
     ]
     found += [
-        placed("blocks", serials=str(fault.serials), tonnes=fault.serials.tonnes, said=str(fault))
+        placed("blocks", serials=fault.serials.body, tonnes=fault.serials.tonnes, said=str(fault))
         for fault in faults[:PLACES_MAX]
     ]
     return found
@@ -51,6 +51,6 @@ def _unowned(connection: Connection, asset: str) -> list[dict[str, Any]]:
     """Say which serials were issued and are with nobody, or are with somebody and were never issued."""
     faults = [fault for fault in units_history.uncovered(connection) if fault.serials.vintage.product == asset]
     return [
-        placed("blocks", serials=str(fault.serials), tonnes=fault.serials.tonnes, said=str(fault))
+        placed("blocks", serials=fault.serials.body, tonnes=fault.serials.tonnes, said=str(fault))
         for fault in faults[:PLACES_MAX]
     ]

@@ -92,7 +92,7 @@ def _execute(connection: Connection, caller: Caller, task: Task) -> Mapping[str,
         deltas={"surrendered": -found.tonnes},
     )
     store.move(connection, found.id, REVERSED)
-    outcome = {"reversed": found.tonnes, "serials": [str(block) for block in found.blocks]}
+    outcome = {"reversed": found.tonnes, "serials": [block.body for block in found.blocks]}
     audit.record(connection, caller=caller.name, action="reverse surrender", subject=found.account, detail=outcome)
     return outcome
 

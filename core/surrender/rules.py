@@ -73,7 +73,7 @@ class Surrender:
             "task": self.task,
             "done_at": self.done_at.isoformat() if self.done_at else None,
             "reversible_until": self.reversible_until.isoformat() if self.reversible_until else None,
-            "serials": [str(block) for block in self.blocks],
+            "serials": [block.body for block in self.blocks],
         }
 
 

@@ -112,6 +112,10 @@ def lay_down(world: Any, **change: Any) -> Any:
     return world.approve(proposed, world.bob) if isinstance(proposed, Answer) else proposed
 
 
+def span(block: Any) -> str:
+    return f"{block['first']}..{block['last']}"
+
+
 def apply(world: Any, account: str, tonnes: Any, product: str = "CEA-2019") -> Any:
     body = {"account": account, "product": product, "tonnes": tonnes}
     return world.do(lambda c: carryover.propose(c, world.ann, body))
@@ -141,12 +145,12 @@ def test_units_are_cancelled_in_one_vintage_and_issued_in_the_other_in_both_acco
     outcome = world.approve(proposed, world.hubei).body["outcome"]
     assert outcome == {
         "carried_over": 10_000,
-        "cancelled": ["CEA-2019-000000000001..CEA-2019-000000010000"],
-        "issued": "CEA-2024-000000000001..CEA-2024-000000010000",
+        "cancelled": [{"first": "CEA-2019-000000000001", "last": "CEA-2019-000000010000", "tonnes": 10_000}],
+        "issued": {"first": "CEA-2024-000000000001", "last": "CEA-2024-000000010000", "tonnes": 10_000},
     }
     assert world.held(firm) == {("CEA-2019", "available"): 20_000, ("CEA-2024", "available"): 10_000}
-    assert world.serials(CANCELLED) == outcome["cancelled"]
-    assert world.serials(firm)[-1] == outcome["issued"]
+    assert world.serials(CANCELLED) == [span(one) for one in outcome["cancelled"]]
+    assert world.serials(firm)[-1] == span(outcome["issued"])
     assert apply(world, firm, 1).reason == Reason.CARRY_OVER_OVER_LIMIT
 
 

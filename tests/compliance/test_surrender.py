@@ -156,7 +156,10 @@ def test_a_surrender_is_taken_back_with_the_very_units_by_linked_entries_once(wo
     proposed = reverse(world, number)
     assert world.approve(proposed, world.bob).reason == Reason.NOT_PERMITTED
     outcome = world.approve(proposed, world.hubei).body["outcome"]
-    assert outcome == {"reversed": 60, "serials": ["CEA-2019-000000000001..CEA-2019-000000000060"]}
+    assert outcome == {
+        "reversed": 60,
+        "serials": [{"first": "CEA-2019-000000000001", "last": "CEA-2019-000000000060", "tonnes": 60}],
+    }
     assert (world.held(firm), world.serials(firm)) == (
         {("CEA-2019", "available"): 100},
         ["CEA-2019-000000000001..CEA-2019-000000000100"],

@@ -64,7 +64,9 @@ def test_a_deduction_leaves_a_public_notice_that_nobody_can_change(engine: Engin
             f"2021年7月15日，根据武汉市中级人民法院执1号，已将登记账户{firm}的CEA-2019碳排放配额1,200吨"
             f"扣划至登记账户{creditor}。特此公告。\n"
         )
-        assert first["facts"]["serials"] == ["CEA-2019-000000000001..CEA-2019-000000001200"]
+        assert first["facts"]["serials"] == [
+            {"first": "CEA-2019-000000000001", "last": "CEA-2019-000000001200", "tonnes": 1_200}
+        ]
         assert notices.get(connection, 3).reason == Reason.NOTICE_UNKNOWN
     with engine.connect() as connection, pytest.raises(Exception, match=r"permission denied|append-only"):
         connection.execute(text("UPDATE public_notice SET text = 'other'"))

@@ -85,7 +85,7 @@ def test_a_pledge_is_realised_to_the_creditor_in_both_accountings(
         outcome = office.done(connection, office.realise(connection, number, creditor, 30))
         assert outcome == {
             "encumbrance": number, "taken": 30, "to_account": creditor, "state": "PART", "left": 10,
-            "serials": ["CEA-2019-000000000001..CEA-2019-000000000030"],
+            "serials": [{"first": "CEA-2019-000000000001", "last": "CEA-2019-000000000030", "tonnes": 30}],
         }  # fmt: skip
         assert held(connection, firm, creditor) == [{"available": 60, "pledged": 10}, {"available": 30}]
         assert units.holdings(connection, creditor) == [SerialRange(Vintage(2019), 1, 30)]

@@ -27,7 +27,7 @@ def test_units_are_held_on_proposal_and_gone_with_a_certificate_on_approval(
         assert held(connection, firm) == [{"available": 60, "locked": 40}]
         outcome = notary.done(connection, proposed)
         assert (outcome["cancelled"], outcome["certificate"]) == (40, "VC-00000001")
-        assert outcome["serials"] == ["CEA-2019-000000000001..CEA-2019-000000000040"]
+        assert outcome["serials"] == [{"first": "CEA-2019-000000000001", "last": "CEA-2019-000000000040", "tonnes": 40}]
         assert held(connection, firm, CANCELLED) == [{"available": 60}, {"system": 40}]
         assert units.holdings(connection, CANCELLED) == [SerialRange(Vintage(2019), 1, 40)]
         sound(connection)

@@ -98,8 +98,16 @@ def test_a_split_gives_what_is_stated_and_leaves_the_rest(
         ]
         assert state(connection, firm) == "OPEN"
         assert outcome["serials"] == [
-            {"to_account": left, "asset": "CEA-2019", "serials": ["CEA-2019-000000000001..CEA-2019-000000000030"]},
-            {"to_account": right, "asset": "CEA-2019", "serials": ["CEA-2019-000000000031..CEA-2019-000000000065"]},
+            {
+                "to_account": left,
+                "asset": "CEA-2019",
+                "serials": [{"first": "CEA-2019-000000000001", "last": "CEA-2019-000000000030", "tonnes": 30}],
+            },
+            {
+                "to_account": right,
+                "asset": "CEA-2019",
+                "serials": [{"first": "CEA-2019-000000000031", "last": "CEA-2019-000000000065", "tonnes": 35}],
+            },
         ]
         sound(connection)
 

@@ -185,7 +185,7 @@ def some_units_are_pledged_and_some_given_up(year: Year, b: Subject, i: Subject,
     done = year.done("/v1/cancellations", wish, p.holder, CHECKER)
     # Sold were A's units 1 to 102,010 and C's 980,001 to 981,000; buyers took them in the order of their accounts:
     # B 100,000 t, I 3,000 t, and P the last ten.
-    assert done["serials"] == ["CEA-2019-000000980991..CEA-2019-000000981000"]
+    assert done["serials"] == [{"first": "CEA-2019-000000980991", "last": "CEA-2019-000000981000", "tonnes": 10}]
     shown = year.http.get(f"/v1/certificates/{done['certificate']}").json()  # without a login
     assert (shown["certificate"]["tonnes"], shown["certificate"]["holder"]) == (10, None)  # a person's name is private
     assert hashlib.sha256(shown["document"].encode()).hexdigest() == shown["sha256"] == done["sha256"]

@@ -59,9 +59,9 @@ def units_are_handed_in(year: Year, a: Subject, c: Subject) -> None:
     # The lowest serials that A has: 30,000 t that B gave back (1 to 30,000), what is left of the first part
     # (102,011 to 700,000: 597,990 t), and the first 72,010 t of the second: in all 700,000 t.
     assert year.get(f"/v1/surrenders/{number}")["serials"] == [
-        "CEA-2019-000000000001..CEA-2019-000000030000",
-        "CEA-2019-000000102011..CEA-2019-000000700000",
-        "CEA-2019-000001400001..CEA-2019-000001472010",
+        {"first": "CEA-2019-000000000001", "last": "CEA-2019-000000030000", "tonnes": 30_000},
+        {"first": "CEA-2019-000000102011", "last": "CEA-2019-000000700000", "tonnes": 597_990},
+        {"first": "CEA-2019-000001400001", "last": "CEA-2019-000001472010", "tonnes": 72_010},
     ]
     assert year.obligation(a) == ("PART", 780_000, 700_000, 0, 80_000)
     surrender(year, c, 500_000, SHANGHAI_CHECKER)
@@ -131,7 +131,7 @@ def units_are_carried_over(year: Year, a: Subject) -> None:
     foreseen = year.foresee("/v1/carry-overs", wish, a.holder).json()
     done = year.done("/v1/carry-overs", wish, a.holder, HUBEI_CHECKER)
     assert foreseen["outcome"] == done
-    assert done["issued"] == "CEA-2020-000000000001..CEA-2020-000000030000"
+    assert done["issued"] == {"first": "CEA-2020-000000000001", "last": "CEA-2020-000000030000", "tonnes": 30_000}
     assert (year.tonnes(a), year.tonnes(a, "CEA-2020")) == (97_990 - 30_000, 30_000)
     [limit] = year.get(f"/v1/accounts/{a.number}/carry-overs")["limits"]
     assert (limit["carried"], limit["left"]) == (30_000, 163_015 - 30_000)

@@ -40,7 +40,7 @@ class Surrender(BaseModel):
     task: str | None
     done_at: str | None
     reversible_until: str | None
-    serials: list[str]
+    serials: list[views.Serials]
 
 
 class Surrenders(BaseModel):

@@ -12,10 +12,11 @@ from sqlalchemy import Connection
 from starlette.responses import Response
 
 from core.accounts import service as accounts
+from core.api import views
 from core.api.calls import AfterNumber, ByAnyone, Limit, Number, StrictRoute
 from core.callers import STAFF, Caller, refuse_unless
 from core.paging import page
-from core.quantities import SerialRange, parse_serial
+from core.quantities import parse_serial
 from core.refusals import Answer, Reason, Refused
 from core.units.history import store as history
 from core.units.history.store import Move
@@ -25,19 +26,11 @@ router = APIRouter(route_class=StrictRoute)
 Serial = Annotated[str, Path(pattern="^[A-Z0-9-]{1,40}$", examples=["CEA-2019-000000000001"])]
 
 
-class Block(BaseModel):
-    """A run of serial numbers, both ends included."""
-
-    first: str
-    last: str
-    tonnes: int
-
-
 class MoveView(BaseModel):
     """One change of hands; an issue has no giver."""
 
     id: int
-    serials: Block
+    serials: views.Serials
     giver: str | None
     taker: str
     type: str
@@ -50,7 +43,7 @@ class Life(BaseModel):
 
     serial: str
     issue: str
-    issued: Block
+    issued: views.Serials
     holder: str | None
     moves: list[MoveView]
     next: str | None
@@ -61,7 +54,7 @@ class HeldOn(BaseModel):
 
     account: str
     day: str
-    serials: list[Block]
+    serials: list[views.Serials]
     tonnes: int
 
 
@@ -106,7 +99,7 @@ def _life(connection: Connection, *, caller: Caller, serial: str, after: int, li
     told = {
         "serial": serial,
         "issue": life.issue,
-        "issued": _block(life.issued),
+        "issued": life.issued.body,
         "holder": life.holder,
         "moves": [_move(move) for move in moves],
         "next": more,
@@ -119,7 +112,7 @@ def _held_on(connection: Connection, *, caller: Caller, number: str, day: date) 
     if isinstance(account, Refused):
         return account
     held = history.held_on(connection, number, day)
-    blocks = [_block(block) for block in held]
+    blocks = [block.body for block in held]
     tonnes = sum(block.tonnes for block in held)
     return Answer(200, {"account": number, "day": day.isoformat(), "serials": blocks, "tonnes": tonnes})
 
@@ -135,19 +128,10 @@ def _moves(connection: Connection, *, caller: Caller, number: str, after: int, l
 def _move(move: Move) -> dict[str, Any]:
     return {
         "id": move.id,
-        "serials": _block(move.serials),
+        "serials": move.serials.body,
         "giver": move.giver,
         "taker": move.taker,
         "type": move.type,
         "reference": move.reference,
         "market_day": move.market_day.isoformat(),
-    }
-
-
-def _block(serials: SerialRange) -> dict[str, Any]:
-    name = serials.vintage.product
-    return {
-        "first": f"{name}-{serials.first:012d}",
-        "last": f"{name}-{serials.last:012d}",
-        "tonnes": serials.tonnes,
     }

@@ -221,7 +221,7 @@ CREATE TABLE carry_over_application (
     net_sold bigint NOT NULL,
     limit_t bigint NOT NULL,
     cancelled jsonb,
-    issued text,
+    issued jsonb,
     applied_at timestamptz NOT NULL,
     changed_at timestamptz NOT NULL,
     CONSTRAINT carry_over_application_of_rule
