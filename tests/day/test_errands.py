@@ -31,7 +31,7 @@ def decided(connection: Connection, proposed: Any) -> dict[str, Any]:
 
 
 def freeze(connection: Connection, account: str, asset: str, quantity: int) -> str:
-    body = {"account": account, "asset": asset, "quantity": quantity, "court": "A court", "document": "F-1"}
+    body = {"account": account, "asset": asset, "amount": quantity, "court": "A court", "document": "F-1"}
     return str(decided(connection, service.propose_freeze(connection, ANN, body))["encumbrance"]["number"])
 
 
