@@ -52,7 +52,7 @@ def test_the_bank_follows_cash_that_a_court_had_taken_and_the_day_goes_on(market
     market.clock("15:00")
     assert market.run_until(State.REPORTED) == State.REPORTED
     number = market.write(lambda c: freeze(c, seller, "CNY", 1_000))
-    body = {"encumbrance": number, "document": "D-1", "to_account": buyer, "quantity": 400}
+    body = {"encumbrance": number, "document": "D-1", "to_account": buyer, "amount": 400}
     market.write(lambda c: decided(c, endings.propose_deduction(c, ANN, body)))
     before = market.bank_http.get("/sim/balances").json()
     market.worker.tick()
