@@ -8,12 +8,10 @@ from typing import Any
 import pytest
 
 from core.accounts.rules import Account, Side
-from core.clock import store as clock
-from core.clock.rules import market_day
 from core.emissions.obligations.rules import Obligation
 from core.emissions.years.rules import YearRules
-from core.ledger import store as ledger
-from core.ledger.rules import FROZEN, PENDING_SURRENDER, PLEDGED, SURRENDERED, Transfer, place_of
+from core.encumbrance import service as encumbrance
+from core.ledger.rules import FROZEN, PENDING_SURRENDER, PLEDGED, SURRENDERED
 from core.refusals import Answer, Reason
 from core.surrender import reversal
 from core.surrender import service as surrender
@@ -103,15 +101,11 @@ def test_with_an_obligation_or_where_the_year_says_so_the_authority_decides(worl
 def test_pledged_and_frozen_units_are_never_surrendered(world: Any) -> None:
     firm = world.firm({"CEA-2019": 100})
     world.verify(firm, 90)
-    free = place_of(firm, "CEA-2019")
-
-    def encumber(connection: Any) -> None:
-        day = market_day(clock.now(connection))
-        for bucket in (PLEDGED, FROZEN):
-            place = place_of(firm, "CEA-2019", bucket)
-            ledger.post(connection, [Transfer(f"e-{bucket}", free, place, 30, "TEST", "t")], market_day=day)
-
-    world.do(encumber)
+    order = {"account": firm, "asset": "CEA-2019", "amount": 30, "document": "D-1"}
+    pledged = world.do(lambda c: encumbrance.propose_pledge(c, world.ann, order | {"creditor": "A bank"}))
+    frozen = world.do(lambda c: encumbrance.propose_freeze(c, world.ann, order | {"court": "A court"}))
+    for proposed in (pledged, frozen):
+        assert isinstance(world.approve(proposed, world.bob), Answer)
     assert world.surrender(firm, 41).reason == Reason.INSUFFICIENT_UNITS
     world.hand_in(firm, 40)
     assert world.held(firm) == {("CEA-2019", PLEDGED): 30, ("CEA-2019", FROZEN): 30}
