@@ -63,7 +63,8 @@ NAME_TASK = text("UPDATE carry_over_application SET task = :task WHERE id = :id"
 FIND = text(f"SELECT {FIELDS} FROM carry_over_application WHERE id = :id FOR UPDATE")  # noqa: S608  # fields above
 
 END = text("""
-UPDATE carry_over_application SET state = :state, cancelled = CAST(:cancelled AS jsonb), issued = CAST(:issued AS jsonb),
+UPDATE carry_over_application SET state = :state, cancelled = CAST(:cancelled AS jsonb),
+       issued = CAST(:issued AS jsonb),
        changed_at = :at
 WHERE id = :id
 """)
