@@ -18,7 +18,7 @@ from core.approvals import service as approvals
 from core.approvals.rehearsal import foreseen
 from core.approvals.rules import Task
 from core.audit import store as audit
-from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, Caller, refuse_unless
+from core.callers import AUTHORITY_CHECKER, AUTHORITY_MAKER, CHECKER, MAKER, SEES_ALL, Caller, refuse_unless
 from core.clock import store as clock
 from core.clock.rules import market_day
 from core.ledger import store as ledger
@@ -204,6 +204,9 @@ def dry_run(connection: Connection, caller: Caller, number: int) -> Answer | Ref
     """Return what carrying a proposed plan out would do now: the same figures that the real run books."""
     if caller.province is not None:
         return Refused(Reason.NOT_PERMITTED, "A province does not see all that a cap is shared with.")
+    refused = refuse_unless(caller, *SEES_ALL)
+    if refused is not None:
+        return refused
     kept = store.find(connection, number)
     if kept is None:
         return Refused(Reason.PLAN_UNKNOWN)

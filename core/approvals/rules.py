@@ -56,7 +56,9 @@ class Task:
     decided_at: datetime | None = None
     outcome: Mapping[str, Any] | None = None
     accounts: Sequence[str] = ()
-    """Account numbers concerned; the first is the one acted for."""
+    """Account numbers concerned."""
+    acted_for: str | None = None
+    """The one of them whose people may look at the task; a plan for many accounts is nobody's of them."""
     decides: str = CHECKER
     """The role whose people decide. HOLDER: checkers of the account acted for, or the registry's."""
     reviews: int = 1
@@ -129,11 +131,6 @@ def withdrawable(task: Task | None, caller: Caller) -> Task | Refused:
     if task.proposed_by != caller.name:
         return Refused(Reason.NOT_PERMITTED, "Only the proposer withdraws a proposal.")
     return _refuse_end(task) or task
-
-
-def acted_for(task: Task) -> str | None:
-    """Name the account whose people may look at the task; a plan for many accounts is nobody's of them."""
-    return task.accounts[0] if 0 < len(task.accounts) <= 2 else None
 
 
 def _decidable(task: Task | None, caller: Caller, *, provinces: Collection[str], as_holder: bool) -> Task | Refused:

@@ -25,7 +25,6 @@ from core.approvals.rules import (
     WITHDRAWN,
     Decision,
     Task,
-    acted_for,
     approvable,
     expiry_of,
     rejectable,
@@ -71,10 +70,10 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
 ) -> Answer:
     """Keep a proposal that the calling service has checked; the answer is the task, not yet done.
 
-    ``accounts`` are those concerned, the one acted for first. ``decides`` is CHECKER, AUTHORITY_CHECKER (of the
-    province of all accounts, or of the ministry), EITHER of them, or HOLDER (a checker of the first account, or the
-    registry's). Approved before ``not_before``, the task waits as DELAYED and is carried out when it is due. What is
-    not decided within ``valid_days`` working days expires.
+    ``accounts`` are those concerned; when ``subject`` is one of them, it is the one acted for. ``decides`` is CHECKER,
+    AUTHORITY_CHECKER (of the province of all accounts, or of the ministry), EITHER of them, or HOLDER (a checker of
+    the account acted for, or the registry's). Approved before ``not_before``, the task waits as DELAYED and is
+    carried out when it is due. What is not decided within ``valid_days`` working days expires.
     """
     now = clock.now(connection)
     task = Task(
@@ -85,6 +84,7 @@ def propose(  # noqa: PLR0913  # all by name, and nearly all have a default
         caller.name,
         now,
         accounts=tuple(accounts),
+        acted_for=subject if subject in accounts else None,
         decides=decides,
         reviews=reviews,
         not_before=not_before,
@@ -118,7 +118,7 @@ def get(connection: Connection, caller: Caller, task_id: str, *, rights: Rights 
 def _sees(connection: Connection, caller: Caller, task: Task, rights: Rights | None) -> bool:
     if HOLDER not in caller.roles or caller.roles.intersection(SEES_ALL) or task.proposed_by == caller.name:
         return True
-    account = acted_for(task)
+    account = task.acted_for
     return account is not None and rights is not None and rights(connection, caller, account, "view") is None
 
 
@@ -300,8 +300,8 @@ def _standing(connection: Connection, caller: Caller, task: Task | None, rights:
     if task.decides in (AUTHORITY_CHECKER, EITHER):
         day = market_day(clock.now(connection))
         return {"provinces": store.provinces(connection, task.accounts, day=day)}
-    if task.decides == HOLDER and HOLDER in caller.roles and rights is not None:
-        return {"as_holder": rights(connection, caller, task.accounts[0], "checker") is None}
+    if task.decides == HOLDER and HOLDER in caller.roles and rights is not None and task.acted_for is not None:
+        return {"as_holder": rights(connection, caller, task.acted_for, "checker") is None}
     return {}
 
 

@@ -14,15 +14,15 @@ from sqlalchemy import Connection, RowMapping, text
 from core.approvals.rules import Decision, Task
 
 INSERT = text("""
-INSERT INTO task (id, kind, payload, state, proposed_by, proposed_at, accounts, decides, reviews, not_before,
-                  expires_at)
-VALUES (:id, :kind, CAST(:payload AS jsonb), 'AWAITING_APPROVAL', :by, :at, CAST(:accounts AS text[]), :decides,
-        :reviews, :not_before, :expires_at)
+INSERT INTO task (id, kind, payload, state, proposed_by, proposed_at, accounts, acted_for, decides, reviews,
+                  not_before, expires_at)
+VALUES (:id, :kind, CAST(:payload AS jsonb), 'AWAITING_APPROVAL', :by, :at, CAST(:accounts AS text[]), :acted_for,
+        :decides, :reviews, :not_before, :expires_at)
 """)
 
 TASK = """
 SELECT t.id::text, t.kind, t.payload, t.state, t.proposed_by, t.proposed_at, t.decided_by, t.decided_at, t.outcome,
-       t.accounts, t.decides, t.reviews, t.not_before, t.expires_at, t.ordinal,
+       t.accounts, t.acted_for, t.decides, t.reviews, t.not_before, t.expires_at, t.ordinal,
        (SELECT coalesce(json_agg(json_build_array(d.person, d.decided_at, d.verdict) ORDER BY d.id), '[]')
         FROM task_decision d WHERE d.task = t.id) AS decisions
 FROM task t
@@ -49,8 +49,7 @@ WHERE t.ordinal > :after
   AND (CAST(:state AS text) IS NULL OR t.state = :state)
   AND (CAST(:kind AS text) IS NULL OR t.kind = :kind)
   AND (CAST(:account AS text) IS NULL OR t.accounts @> ARRAY[CAST(:account AS text)])
-  AND (CAST(:acted_for AS text) IS NULL OR t.accounts @> ARRAY[CAST(:acted_for AS text)]
-       AND t.accounts[1] = :acted_for AND cardinality(t.accounts) <= 2)
+  AND (CAST(:acted_for AS text) IS NULL OR t.accounts @> ARRAY[CAST(:acted_for AS text)] AND t.acted_for = :acted_for)
   AND (CAST(:proposer AS text) IS NULL OR t.proposed_by = :proposer)
 ORDER BY t.ordinal LIMIT :limit
 """)
@@ -87,6 +86,7 @@ def insert(connection: Connection, task: Task) -> None:
         "by": task.proposed_by,
         "at": task.proposed_at,
         "accounts": list(task.accounts),
+        "acted_for": task.acted_for,
         "decides": task.decides,
         "reviews": task.reviews,
         "not_before": task.not_before,

@@ -10,7 +10,10 @@ from typing import Any
 from sqlalchemy import Connection
 
 from core.callers import Caller
+from core.clock import store as clock
+from core.clock.rules import market_day
 from core.day import store
+from core.day.chores import Chore
 from core.day.rules import Opening, State, opening_hash
 from core.encumbrance import keeping as freezes
 from core.ledger import store as ledger
@@ -65,18 +68,43 @@ def open_first(connection: Connection, asked: Opening, *, worker: str) -> Openin
 
 
 def build(connection: Connection, day: date, *, products: Sequence[str], version: int = 1) -> OpeningData:
-    """Freeze what every open account holds available; the day's first state has it sent to the exchange.
+    """Freeze what every open account may sell and spend; the day's first state has it sent to the exchange.
 
-    What was bought on earlier days may be sold from now on, so it is made available first; then freezes that waited
-    for it, or for what the exchange had, take their part, so that it is not offered again.
+    What was bought on earlier days may be sold on this one, and is counted in. Freezes that waited for what the
+    exchange had take their part first, so that it is not offered again.
     """
     store.lock_balances(connection)
-    ledger.stage(connection)
-    store.stage_releases(connection, day)
-    ledger.post_staged(connection, market_day=day)
     freezes.fill_all(connection, OPENER)
     store.insert_positions(connection, day, version, assets=[*products, CASH])
     return _publish(connection, day, version)
+
+
+def open_bought(connection: Connection, day: date) -> None:
+    """Make available on ``day`` what was bought on the days before it; freezes that waited for it take their part."""
+    store.lock_balances(connection)
+    ledger.stage(connection)
+    store.stage_releases(connection, day)
+    if ledger.post_staged(connection, market_day=day):
+        freezes.fill_all(connection, OPENER)
+
+
+def mornings(connection: Connection) -> Sequence[str]:
+    """Name the day that is over and whose purchases wait for the date to have changed; a chore."""
+    over = store.not_opened(connection, market_day(clock.now(connection)))
+    return [over.isoformat()] if over is not None else []
+
+
+def begin(connection: Connection, worker: Caller, over: str) -> bool:
+    """Open what was bought up to the day named; False when somebody else did."""
+    today = market_day(clock.now(connection))
+    if not store.lock_patiently(connection, date.fromisoformat(over)) or mornings(connection) != [over]:
+        return False
+    open_bought(connection, today)
+    store.note(connection, date.fromisoformat(over), worker=worker.name, detail=store.BOUGHT_OPENED)
+    return True
+
+
+MORNING = Chore("morning", mornings, begin)
 
 
 def _publish(connection: Connection, day: date, version: int) -> OpeningData:
@@ -92,7 +120,7 @@ def revise(connection: Connection, day: date) -> OpeningData | None:
     Until trading starts an owner may still hand units in, and cash may come in: the exchange must not start on less
     or more than there is. The balances stay locked, so that what is true here is true when the day moves on.
     """
-    store.lock_balances(connection)
+    open_bought(connection, day)
     version, _ = store.latest_opening(connection, day)
     if not store.positions_changed(connection, day, version):
         return None

@@ -155,6 +155,12 @@ def move(
     connection.execute(INSERT_EVENT, facts)
 
 
+def note(connection: Connection, day: date, *, worker: str, detail: str) -> None:
+    """Leave an event of a day whose state stays as it is; the caller holds its row."""
+    state = get(connection, day).state
+    connection.execute(INSERT_EVENT, {"day": day, "before": state, "after": state, "worker": worker, "detail": detail})
+
+
 EVENTS = text("""
 SELECT state_before, state, worker, detail, at FROM market_day_event WHERE day = :day ORDER BY id
 """)
@@ -271,13 +277,9 @@ def count_trades(connection: Connection, day: date) -> tuple[int, int]:
     return accepted, refused
 
 
-TRADED = text("SELECT EXISTS (SELECT FROM trade WHERE market_day = :day)")
-
-
 def traded(connection: Connection, day: date) -> bool:
     """Tell whether anything at all was received for the day."""
-    found: bool = connection.execute(TRADED, {"day": day}).scalar_one()
-    return found
+    return count_trades(connection, day) != (0, 0)
 
 
 # Whoever has locked balances finishes first, and whoever wants to waits and then sees the day's row: no transfer
@@ -304,6 +306,24 @@ def stage_releases(connection: Connection, day: date) -> None:
     connection.execute(STAGE_RELEASES, {"day": day})
 
 
+BOUGHT_OPENED = "what was bought may be used"
+NOT_OPENED = text("""
+SELECT d.day FROM (SELECT day FROM market_day WHERE state IN ('OPENING_BUILT', 'REPORTED') AND day < :today
+                   ORDER BY day DESC LIMIT 1) AS d
+WHERE NOT EXISTS (SELECT FROM market_day_event e WHERE e.day = d.day AND e.detail = :done)
+""")
+
+
+def not_opened(connection: Connection, today: date) -> date | None:
+    """Return the newest day that is over and whose purchases nobody has made available yet."""
+    found: date | None = connection.execute(NOT_OPENED, {"today": today, "done": BOUGHT_OPENED}).scalar()
+    return found
+
+
+# What was bought on an earlier day may be sold, although it becomes available only when the date has changed.
+HELD = """LEFT JOIN LATERAL (
+    SELECT sum(a.balance)::bigint AS balance FROM ledger_account a
+    WHERE a.owner = t.number AND a.asset = p.asset AND a.bucket IN ('available', 'bought_today')) AS l ON true"""
 # What may not be sold or spent is not there for the exchange; who may do neither stands in no opening data.
 TRADABLE = "CASE WHEN p.asset = 'CNY' AND t.buys OR p.asset <> 'CNY' AND t.sells THEN coalesce(l.balance, 0) ELSE 0 END"
 INSERT_POSITIONS = text(f"""
@@ -311,7 +331,7 @@ INSERT INTO opening_position (day, version, account, asset, amount)
 SELECT :day, :version, t.number, p.asset, {TRADABLE}
 FROM account_trading t
 CROSS JOIN unnest(CAST(:assets AS text[])) AS p (asset)
-LEFT JOIN ledger_account l ON l.owner = t.number AND l.asset = p.asset AND l.bucket = 'available'
+{HELD}
 WHERE t.buys OR t.sells
 """)  # noqa: S608  # a constant of this file
 INSERT_POSITIONS_AGAIN = text(f"""
@@ -319,14 +339,14 @@ INSERT INTO opening_position (day, version, account, asset, amount)
 SELECT p.day, p.version + 1, p.account, p.asset, {TRADABLE}
 FROM opening_position p
 JOIN account_trading t ON t.number = p.account
-LEFT JOIN ledger_account l ON l.owner = p.account AND l.asset = p.asset AND l.bucket = 'available'
+{HELD}
 WHERE p.day = :day AND p.version = :version
 """)  # noqa: S608  # a constant of this file
 POSITIONS_CHANGED = text(f"""
 SELECT EXISTS (
     SELECT FROM opening_position p
     JOIN account_trading t ON t.number = p.account
-    LEFT JOIN ledger_account l ON l.owner = p.account AND l.asset = p.asset AND l.bucket = 'available'
+    {HELD}
     WHERE p.day = :day AND p.version = :version AND p.amount <> {TRADABLE})
 """)  # noqa: S608  # a constant of this file
 INSERT_OPENING = text("""

@@ -21,6 +21,7 @@ from core.day.counterparty import ExchangeFiles, ExchangeUnavailableError
 from core.day.errands import CashMoves
 from core.day.gauges import Gauges
 from core.day.notices import Notices
+from core.day.opening import MORNING
 from core.day.rules import State
 from core.db.engine import write_engine
 from core.db.transaction import NoPrimaryError, read, write
@@ -62,7 +63,7 @@ class Worker:
     def __post_init__(self) -> None:
         self._notices = Notices(self.parties)
         self._cash = CashMoves(self.parties)
-        self._housekeeper = Housekeeper(self.parties.engine, self.parties.worker, self.chores)
+        self._housekeeper = Housekeeper(self.parties.engine, self.parties.worker, (MORNING, *self.chores))
 
     def tick(self) -> bool:
         """Go once over notices, unfinished days, oldest first, and chores; True when something moved."""

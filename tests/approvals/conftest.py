@@ -65,9 +65,11 @@ class Office:
     def read(self, work: Any) -> Any:
         return read(self.engine, work)
 
-    def note(self, by: Caller = ANN, **how: Any) -> str:
+    def note(self, by: Caller = ANN, *, subject: str = "", **how: Any) -> str:
+        named = how.get("accounts", ())
+        subject = subject or (named[0] if len(named) == 1 else "test")
         proposed = self.write(
-            lambda c: approvals.propose(c, by, kind="note", payload={"text": "x"}, subject="test", **how)
+            lambda c: approvals.propose(c, by, kind="note", payload={"text": "x"}, subject=subject, **how)
         )
         return str(proposed.body["id"])
 

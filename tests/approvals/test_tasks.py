@@ -238,8 +238,8 @@ def test_tasks_are_listed_in_pages_and_by_what_is_wanted(office: Any) -> None:
 def test_somebody_of_a_subject_sees_his_own_and_his_accounts_tasks(office: Any) -> None:
     account, other = office.account(), office.account()
     holder = office.holder("view", account)
-    mine, ours = office.note(holder), office.note(accounts=[account, other])
-    plan, foreign = office.note(accounts=[account, other, account]), office.note(accounts=[other, account])
+    mine, ours = office.note(holder), office.note(accounts=[account, other], subject=account)
+    plan, foreign = office.note(accounts=[account, other]), office.note(accounts=[other, account], subject=other)
 
     assert [task["id"] for task in listed(office, holder).body["tasks"]] == [mine]
     assert [task["id"] for task in listed(office, holder, account=account).body["tasks"]] == [ours]
@@ -252,11 +252,11 @@ def test_somebody_of_a_subject_sees_his_own_and_his_accounts_tasks(office: Any) 
 def test_a_checker_of_the_account_decides_what_is_its_holders_to_decide(office: Any) -> None:
     account, other = office.account(), office.account()
     checker, maker = office.holder("checker", account), office.holder("maker", account)
-    how = {"accounts": [account, other], "decides": "holder"}
+    how = {"accounts": [account, other], "decides": "holder", "subject": account}
 
     assert reason_of(office.approve(office.note(accounts=[account]), checker)) == Reason.NOT_PERMITTED
     assert reason_of(office.approve(office.note(**how), maker)) == Reason.NOT_PERMITTED
-    swapped = how | {"accounts": [other, account]}
+    swapped = how | {"subject": other}
     assert reason_of(office.approve(office.note(**swapped), checker)) == Reason.NOT_PERMITTED
     assert office.approve(office.note(**how), checker).body["state"] == "APPROVED"
     assert office.approve(office.note(**how), BOB).body["state"] == "APPROVED"
@@ -298,8 +298,8 @@ def test_what_people_said_stays_said(office: Any, owner_dsn: str) -> None:
 def test_a_province_sees_the_proposals_of_its_own_firms_only(office: Any) -> None:
     """A plan that reaches beyond the province is the ministry's; of a move, the side acted for counts."""
     own, other = office.account(province="42"), office.account(province="31")
-    seen = [office.note(accounts=[own]), office.note(accounts=[own, other])]
-    hidden = [office.note(), office.note(accounts=[other, own]), office.note(accounts=[own, other, own])]
+    seen = [office.note(accounts=[own]), office.note(accounts=[own, other], subject=own)]
+    hidden = [office.note(), office.note(accounts=[other, own], subject=other), office.note(accounts=[own, other])]
     hubei = Caller("hub", frozenset({"authority_checker"}), "42")
 
     asked = {"after": "", "limit": 100}

@@ -42,7 +42,10 @@ def test_what_is_frozen_while_it_trades_comes_off_the_next_opening_data(market: 
     assert market.bucket(seller, "CEA-2019", "frozen") == 0
     assert market.run_until(State.REPORTED) == State.REPORTED
     assert market.bucket(seller, "CEA-2019", "frozen") == 300
-    assert market.bucket(buyer, "CEA-2019", "frozen") == 250, "what it bought, once that may be sold"
+    market.run_until(State.OPENING_ACKED, day=NEXT)
+    market.clock("09:30", day=NEXT)
+    market.run_until(State.TRADING, day=NEXT)
+    assert market.bucket(buyer, "CEA-2019", "frozen") == 250, "what it bought, before it may be sold"
     told = market.read(lambda c: opening.latest(c, NEXT)).positions
     assert {(a, n) for a, asset, n in told if asset == "CEA-2019"} == {(seller, 100), (buyer, 350)}
 

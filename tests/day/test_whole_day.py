@@ -15,7 +15,7 @@ import pytest
 from sqlalchemy import Connection, text
 from structlog.testing import capture_logs
 
-from core.day import service, store
+from core.day import opening, service, store, transitions
 from core.day.rules import COURSE, State
 from core.day.worker import Worker
 from core.db.engine import write_engine
@@ -75,13 +75,33 @@ def test_every_arrow_leaves_one_event_and_the_proofs_hold_at_the_end(market: Any
     assert market.read(ledger.verify_chain) == []
 
 
-def test_what_was_bought_is_available_only_from_the_next_opening_on(market: Any) -> None:
+def test_what_was_bought_may_be_used_only_when_the_day_is_over(market: Any) -> None:
     _, buyer = market.traded_day()
 
     market.run_until(State.DELIVERED)
     assert (market.bucket(buyer, "CEA-2019", "bought_today"), market.bucket(buyer, "CEA-2019", "available")) == (600, 0)
 
-    market.run_until(State.OPENING_BUILT)
+    market.run_until(State.REPORTED)
+    market.run_until(State.OPENING_ACKED, day=NEXT)
+    assert (market.bucket(buyer, "CEA-2019", "bought_today"), market.bucket(buyer, "CEA-2019", "available")) == (600, 0)
+    offered = market.read(lambda c: opening.latest(c, NEXT)).positions
+    assert (buyer, "CEA-2019", 600) in [tuple(position) for position in offered], "it may be sold on the next day"
+
+    market.clock("00:01", day=date(2021, 7, 17))
+    market.worker.tick()
+    assert (market.bucket(buyer, "CEA-2019", "bought_today"), market.bucket(buyer, "CEA-2019", "available")) == (0, 600)
+    assert market.worker.tick() is False, "a morning comes once"
+
+
+def test_what_was_bought_may_be_sold_when_the_next_day_trades_whoever_slept(market: Any) -> None:
+    _, buyer = market.traded_day()
+    market.run_until(State.REPORTED)
+    market.run_until(State.OPENING_ACKED, day=NEXT)
+
+    market.clock("09:30", day=NEXT)
+    market.write(lambda c: transitions.tick_clock(c, NEXT, State.OPENING_ACKED, worker="test"))
+
+    assert market.state(NEXT) is State.TRADING
     assert (market.bucket(buyer, "CEA-2019", "bought_today"), market.bucket(buyer, "CEA-2019", "available")) == (0, 600)
     version, _ = market.read(lambda c: store.latest_opening(c, NEXT))
     assert (buyer, "CEA-2019", 600) in market.read(lambda c: store.positions(c, NEXT, version))
@@ -110,7 +130,7 @@ def test_two_workers_at_once_end_the_day_as_one_would(market: Any, dsn: str, mon
     assert [event["state"] for event in market.read(lambda c: store.events(c, DAY))] == list(COURSE)
     assert [event["state"] for event in market.read(lambda c: store.events(c, NEXT))] == list(COURSE[:2])
     booked = market.read(transfers) - before
-    assert booked == Counter({"TRADE_UNITS": 3, "TRADE_CASH": 3, "RELEASE_BOUGHT": 1})
+    assert booked == Counter({"TRADE_UNITS": 3, "TRADE_CASH": 3})
     assert market.read(lambda c: c.execute(RELEASES).scalars().all()) == [f"{DAY}:B001"]
     turnover = market.cash(seller)
     assert market.bank_http.get("/sim/balances").json()["balances"] == {buyer: 10_000_000 - turnover, seller: turnover}

@@ -16,6 +16,7 @@ TASKS = """
 ALTER TABLE task
     ADD COLUMN ordinal bigint GENERATED ALWAYS AS IDENTITY,
     ADD COLUMN accounts text[] NOT NULL DEFAULT '{}',
+    ADD COLUMN acted_for text,
     ADD COLUMN decides text NOT NULL DEFAULT 'checker',
     ADD COLUMN reviews smallint NOT NULL DEFAULT 1 CONSTRAINT task_reviews CHECK (reviews BETWEEN 1 AND 5),
     ADD COLUMN not_before timestamptz,
@@ -29,7 +30,8 @@ ALTER TABLE task
     ADD CONSTRAINT task_in_order UNIQUE (ordinal);
 COMMENT ON TABLE task IS 'A proposal and what became of it.';
 COMMENT ON COLUMN task.ordinal IS 'The place in lists; no number that people see.';
-COMMENT ON COLUMN task.accounts IS 'Account numbers concerned; the first is the one acted for.';
+COMMENT ON COLUMN task.accounts IS 'Account numbers concerned.';
+COMMENT ON COLUMN task.acted_for IS 'The one whose people may look at the task; of a plan for many, nobody''s.';
 COMMENT ON COLUMN task.decides IS 'The role whose people decide.';
 COMMENT ON COLUMN task.reviews IS 'How many people besides the proposer must approve.';
 COMMENT ON COLUMN task.not_before IS 'Business time; approved earlier, the task waits as DELAYED.';

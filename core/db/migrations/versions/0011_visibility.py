@@ -87,7 +87,7 @@ BY_ACCOUNT = {
 
 BY_CONDITION = {
     "task": "t.accounts <> '{}' AND t.accounts <@ ARRAY(SELECT number FROM province.own)"
-    " OR cardinality(t.accounts) = 2 AND t.accounts[1] IN (SELECT number FROM province.own)",
+    " OR t.acted_for IN (SELECT number FROM province.own)",
     "task_decision": "t.task IN (SELECT id FROM province.task)",
     "transfer": "t.debit IN (SELECT place FROM province.own) OR t.credit IN (SELECT place FROM province.own)",
     "ledger_hold": "t.source IN (SELECT place FROM province.own)",
