@@ -24,7 +24,7 @@ def the_rules_are_laid_down(year: Year) -> None:
         {"kind": "limit", "name": "listed/CEA-2021", "value": own, "effective_from": "2021-10-15"},
     ]
     wish = {"changes": in_autumn, "why": "A new product while the market runs"}
-    [day] = year.foresee("/v1/parameters", wish).json()["days"]
+    [day] = year.foresee("/v1/parameters", wish).json()["outcome"]["days"]
     assert (day["day"], day["products"]) == ("2021-10-15", {"added": ["CEA-2021"], "removed": []})
     year.done("/v1/parameters", wish)
     before, after = (year.get(f"/v1/market-rules/{day}") for day in ("2021-10-14", "2021-10-15"))
@@ -129,6 +129,9 @@ def a_day_is_traded(year: Year, a: Subject, b: Subject, c: Subject, i: Subject, 
     assert (figures["cumulative_fen"], figures["cleared_fen"]) == (489_950_000, 979_900_000)
     seal = year.get("/v1/days/2021-07-16/seal")
     assert (seal["number"], seal["first_seq"], seal["signature"] is not None) == (1, 1, True)
+    # What was bought may be used only when the day is over: in the evening B has 280,000 t to dispose of, not 380,000.
+    assert year.tonnes(b) == 280_000
+    year.at("2021-07-17 00:01")
     assert {one: (year.tonnes(one), year.fen(one)) for one in (a, b, c, i, p)} == {
         a: (700_000 - 2_000 - 10 - 100_000, 9_800_000 + 50_000 + 475_000_000),
         b: (280_000 + 100_000, 500_000_000 - 475_000_000),

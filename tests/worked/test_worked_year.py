@@ -123,7 +123,7 @@ def the_statements_tell_it_day_by_day(year: Year, a: Subject) -> None:
         "booking,28-1,PLEDGE_RELEASE,CEA-2019,available,,20000,167990,E42-00001001-60,ENC-00000001,,",
         f"booking,29-1,SURRENDER_HOLD,CEA-2019,available,,-151000,16990,{a_s}",
         f"booking,29-1,SURRENDER_HOLD,CEA-2019,pending_surrender,,151000,151000,{a_s}",
-        f"booking,30-1,SURRENDER,CEA-2019,pending_surrender,,-151000,0,S00-00000003-47,{last['task']},,",
+        f"booking,30-1,SURRENDER,CEA-2019,pending_surrender,,-151000,0,S00-00000003-47,{last['id']},,",
         # Of B's hundred thousand and A's own 1,502,011 to 1,570,000 the lowest 151,000 are handed in.
         "serials,,,,,,,16990,,,CEA-2019-000001553011,CEA-2019-000001570000",
         "serials,,,,,,,30000,,,CEA-2020-000000000001,CEA-2020-000000030000",
