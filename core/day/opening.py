@@ -96,11 +96,12 @@ def mornings(connection: Connection) -> Sequence[str]:
 
 def begin(connection: Connection, worker: Caller, over: str) -> bool:
     """Open what was bought up to the day named; False when somebody else did."""
-    today = market_day(clock.now(connection))
-    if not store.lock_patiently(connection, date.fromisoformat(over)) or mornings(connection) != [over]:
+    day = date.fromisoformat(over)
+    store.lock_patiently(connection, day)
+    if mornings(connection) != [over]:
         return False
-    open_bought(connection, today)
-    store.note(connection, date.fromisoformat(over), worker=worker.name, detail=store.BOUGHT_OPENED)
+    open_bought(connection, market_day(clock.now(connection)))
+    store.note(connection, day, worker=worker.name, detail=store.BOUGHT_OPENED)
     return True
 
 
